@@ -1,0 +1,99 @@
+/*
+ * What the programs share: start-up, options, messages, progress, exit.
+ */
+#ifndef BK_PROG_H
+#define BK_PROG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ctx.h"
+#include "fault.h"
+
+
+/*
+ * One row per option.  ${key} is the short option, or a number from 256 for
+ * one without; a row of only zeros ends the table.
+ */
+struct bk_opt {
+	int key;
+	const char *name;	/* long name, exact */
+	const char *arg;	/* name of the argument in the help, or NULL */
+	const char *help;	/* one line */
+	unsigned int flags;
+};
+
+#define BK_OPT_MANY 1U		/* may be repeated; others: an error */
+#define BK_OPT_OPTARG 2U	/* argument only as --name=ARG, may be left out */
+
+/* Keys of BK_OPT_COMMON are handled by bk_opt_next itself. */
+#define BK_OPT_COMMON \
+	{ 'v', "verbose", NULL, "tell each step; twice: more", BK_OPT_MANY }, \
+	{ 'h', "help", NULL, "show this help and exit", 0 }, \
+	{ 'V', "version", NULL, "show the version and exit", 0 }, \
+	{ 0, NULL, NULL, NULL, 0 }
+
+/* Describes the program for --help; one static const per program. */
+struct bk_prog {
+	const char *name;	/* "bk-put" */
+	const char *synopsis;	/* "[OPTION]… URL…" */
+	const char *purpose;	/* one line */
+	const struct bk_opt *opts;
+};
+
+/*
+ * First call of main: descriptors 0 to 2 open, SIGPIPE ignored, umask 077
+ * or stricter, no core file, locale "C" (messages), name and log level from
+ * BK_LOG, BK_LOGLEVEL.
+ */
+void bk_init(const struct bk_prog *p, int argc, char **argv);
+
+/* The context that lib/ is given: real clock, environment, log. */
+extern const struct bk_ctx bk_ctx;
+
+/*
+ * Next option of the command line: its key with *${arg}, or -1 at the
+ * operands.  Options come before operands; "--" ends them; long names are
+ * exact; "--name=ARG" and "--name ARG".  Wrong usage does not return.
+ */
+int bk_opt_next(const char **arg);
+
+/* Operands after bk_opt_next has returned -1. */
+int bk_operands(char ***argv);
+
+/* "bk-put: TEXT", the synopsis; exits 64. */
+void bk_usage(const char *fmt, ...)
+    __attribute__((format(printf, 1, 2), noreturn));
+
+/* bk_usage with the text of ${f} if it is a usage fault, else bk_exit. */
+void bk_usage_fault(const struct bk_fault *f) __attribute__((noreturn));
+
+/* One line on standard error at this level (see bk_ctx.log). */
+void bk_say(enum bk_level level, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Is this level shown? */
+bool bk_shown(enum bk_level level);
+
+/* 64 if standard output, or input, is a terminal; for programs with streams. */
+void bk_refuse_tty(int fd);
+
+/*
+ * Progress on a terminal: bk_progress adds ${n} bytes (total 0: unknown) and
+ * draws at most every 200 ms; bk_progress_end removes the line.  Silent where
+ * standard error is no terminal, under BK_LOG=json, and in a stage whose
+ * standard output is a pipe to another bk program (BK_PROGRESS=off).
+ */
+void bk_progress_total(uint64_t total);
+void bk_progress(uint64_t n);
+void bk_progress_end(void);
+
+/*
+ * End of main: say the fault (unless it came down the stream and was told by
+ * the stage that failed, when it is only shown at info level, or by
+ * ${f}->upstream in the last stage at error level), and return its status.
+ * EPIPE on standard output: die of SIGPIPE as a filter does.
+ */
+int bk_exit(const struct bk_fault *f);
+
+#endif

@@ -1,0 +1,61 @@
+/*
+ * Finding backups: reading manifests and notes from a store (DESIGN, 5, 8).
+ */
+#ifndef BK_LIST_H
+#define BK_LIST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ctx.h"
+#include "query.h"
+#include "record.h"
+#include "store.h"
+
+enum bk_order { BK_ORDER_TIME, BK_ORDER_ID, BK_ORDER_BYTES, BK_ORDER_TAG };
+
+struct bk_list_req {
+	const char *name;		/* exact, or NULL */
+	const char *id;			/* exact, or NULL */
+	const struct bk_query *query;	/* or NULL */
+	int64_t since, until;		/* inclusive; INT64_MIN, INT64_MAX: none */
+	int64_t at;			/* newest at or before, per name; INT64_MIN: off */
+	bool latest;			/* newest per name; suspects skipped */
+	enum bk_order order;
+	const char *tag;		/* BK_ORDER_TAG */
+	bool reverse;
+	uint64_t limit;			/* 0: none */
+};
+
+struct bk_list {
+	struct bk_record *rec;		/* in order */
+	size_t len;
+	uint64_t unreadable;		/* manifests that could not be read, logged */
+	uint64_t skipped_suspects;	/* passed over by latest or at, logged */
+};
+
+#define BK_LIST_INIT { NULL, 0, 0, 0 }
+
+/*
+ * Read, merge, filter, sort.  Records carry "store".  Manifests that are
+ * unreadable, or whose id or name is not that of their key, are logged,
+ * counted and skipped.  0 (also when nothing matched) or -1.
+ */
+int bk_list_read(const struct bk_ctx *ctx, struct bk_store *s,
+    const struct bk_list_req *req, struct bk_list *out, struct bk_fault *f);
+void bk_list_release(struct bk_list *l);
+
+/*
+ * Names in the set, each once, in order, to ${fn} (object key is the name).
+ */
+int bk_list_names(struct bk_store *s, bk_list_fn *fn, void *arg,
+    struct bk_fault *f);
+
+/*
+ * URLs of the sets at and below ${s} (object key is the path below, "" for
+ * itself).
+ */
+int bk_list_sets(struct bk_store *s, bk_list_fn *fn, void *arg,
+    struct bk_fault *f);
+
+#endif

@@ -1,0 +1,147 @@
+/*
+ * Engines: what is dumped and restored (DESIGN, 6).  One table, one file per
+ * engine; a name that is not in the table is the program bk-engine-NAME.
+ *
+ * A dump: open looks at everything that can be known before the first byte
+ * (tool, version, login, rights, consistency) and fills the header; run gives
+ * the payload to a sink and answers only when the engine's tool ended well
+ * and the completeness marks were seen.
+ *
+ * A restore: open checks the target without touching it; write takes the
+ * plain payload; commit makes it so, and is called only after the whole
+ * stream was proven good; close without commit undoes.  An engine that cannot
+ * undo sets BK_ENGINE_SPOOL: the caller spools and verifies first, and the
+ * engine reads the file.
+ */
+#ifndef BK_ENGINE_H
+#define BK_ENGINE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ctx.h"
+#include "fault.h"
+#include "io.h"
+#include "marks.h"
+#include "uri.h"
+
+/* What bk-dump was asked for; borrowed by the engine while it lives. */
+struct bk_dump_req {
+	const struct bk_ctx *ctx;
+	const struct bk_uri *uri;
+	const char *as;			/* exec: --as ENGINE, or NULL */
+	const char *ext;		/* exec: --ext, or NULL */
+	const char *source_env;		/* variable that holds the password, or NULL */
+	const char *const *args;	/* vendor options or the command; NULL-ended */
+	const char *const *exclude;	/* files: patterns; NULL-ended */
+	bool skip_unreadable;
+	bool allow_empty;
+	int64_t deadline;		/* by ctx->mono(), 0: none */
+};
+
+/* A dump under way.  The engine fills what is marked so, in open or run. */
+struct bk_dump {
+	const struct bk_engine_ops *ops;
+	const struct bk_dump_req *req;
+	char engine[33];		/* open: as in records */
+	char ext[17];			/* open */
+	char name[65];			/* open: default name by DESIGN, 4 */
+	json_t *source;			/* open: object; may be completed in run */
+	json_t *info;			/* open: header's info; run: changes are seen
+					   in the end line's info, by bk-dump */
+	int64_t time;			/* open or run: ms at which the data are
+					   consistent; 0: start of the dump */
+	uint64_t estimate;		/* open: bytes at most, 0 unknown */
+	const char *proof;		/* run: "marks", "exit" (static text) */
+	void *priv;			/* the engine's own */
+};
+
+/* What bk-restore was asked for. */
+struct bk_restore_req {
+	const struct bk_ctx *ctx;
+	const struct bk_uri *target;
+	const json_t *header;		/* of the stream: engine, ext, source, info */
+	const char *spool_dir;
+	const char *source_env;		/* variable that holds the password, or NULL */
+	const char *const *args;	/* vendor options after --, NULL-ended */
+	bool replace;			/* --replace, confirmed */
+	int jobs;			/* 1 or more */
+	int64_t deadline;
+};
+
+struct bk_restore {
+	const struct bk_engine_ops *ops;
+	const struct bk_restore_req *req;
+	bool spool;			/* open: wants a verified file in commit */
+	void *priv;
+};
+
+struct bk_engine_ops {
+	const char *name;		/* in records */
+	const char *const *schemes;	/* NULL-ended: "mysql", "mariadb" */
+	const char *const *options;	/* of source URLs, NULL-ended */
+	const char *const *target_options;
+	/* 0, or -1: 64, 66 no such source, 69, 77, 78. */
+	int (*dump_open)(struct bk_dump *d, struct bk_fault *f);
+	int (*dump_run)(struct bk_dump *d, bk_sink_fn *sink, void *arg,
+	    struct bk_fault *f);
+	void (*dump_close)(struct bk_dump *d);
+	/* 0, or -1: 73 the target holds something, 66, 69, 77, 78. */
+	int (*restore_open)(struct bk_restore *r, struct bk_fault *f);
+	/* Not called when r->spool. */
+	int (*restore_write)(struct bk_restore *r, const void *p, size_t n,
+	    struct bk_fault *f);
+	/* ${fd}: the verified file at offset 0 when r->spool, else -1. */
+	int (*restore_commit)(struct bk_restore *r, int fd, struct bk_fault *f);
+	/* After commit or instead of it (then it undoes).  Keeps ${r} itself. */
+	void (*restore_close)(struct bk_restore *r);
+	/*
+	 * Completeness marks for payloads with this extension (exec: --as,
+	 * dumps, restores of raw objects); NULL where there are none.
+	 */
+	struct bk_marks *(*marks)(const char *ext, struct bk_fault *f);
+};
+
+extern const struct bk_engine_ops *const bk_engine_table[];	/* NULL-ended */
+extern const struct bk_engine_ops bk_engine_postgres;
+extern const struct bk_engine_ops bk_engine_mysql;
+extern const struct bk_engine_ops bk_engine_sqlite;
+extern const struct bk_engine_ops bk_engine_files;
+extern const struct bk_engine_ops bk_engine_exec;
+extern const struct bk_engine_ops bk_engine_fake;
+extern const struct bk_engine_ops bk_engine_plugin;	/* not in the table */
+
+/*
+ * The engine for a URL scheme, else the plug-in if bk-engine-SCHEME is on the
+ * path, else NULL with ${f} set (64, the known ones named).
+ */
+const struct bk_engine_ops *bk_engine_for(const struct bk_ctx *ctx,
+    const char *scheme, struct bk_fault *f);
+
+/* The engine by the name in a record (exec: --as); as above. */
+const struct bk_engine_ops *bk_engine_named(const struct bk_ctx *ctx,
+    const char *name, struct bk_fault *f);
+
+/*
+ * Open, run, close with the checks that are common: URL options, times
+ * limits, an empty payload (65 unless allowed).  ${d} need not be
+ * initialised; bk_dump_close accepts one whose open failed.
+ */
+int bk_dump_open(struct bk_dump *d, const struct bk_dump_req *req,
+    struct bk_fault *f);
+int bk_dump_run(struct bk_dump *d, bk_sink_fn *sink, void *arg,
+    struct bk_fault *f);
+void bk_dump_close(struct bk_dump *d);
+
+/*
+ * The engine for ${req}->target must accept the header's engine: the same
+ * engine, or "exec:" and "fake:" targets for anything; else 64.
+ */
+int bk_restore_open(struct bk_restore *r, const struct bk_restore_req *req,
+    struct bk_fault *f);
+int bk_restore_write(void *r, const void *p, size_t n, struct bk_fault *f);
+int bk_restore_commit(struct bk_restore *r, int fd, struct bk_fault *f);
+void bk_restore_close(struct bk_restore *r);
+
+#endif
