@@ -142,7 +142,7 @@ const char *
 tap_dir(void)
 {
 	if (dir[0] == '\0') {
-		strcpy(dir, "/tmp/bk-unit-XXXXXX");
+		memcpy(dir, "/tmp/bk-unit-XXXXXX", sizeof("/tmp/bk-unit-XXXXXX"));
 		if (mkdtemp(dir) == NULL)
 			abort();
 		atexit(rm_dir);
