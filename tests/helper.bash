@@ -1,0 +1,34 @@
+# What the program tests share; loaded by every .bats file.
+bats_require_minimum_version 1.5.0
+
+root=$(cd "$BATS_TEST_DIRNAME" && while [ ! -f Makefile ]; do cd ..; done; pwd)
+: "${B:=$root/build}"
+case $B in /*) ;; *) B=$root/$B ;; esac
+PATH=$B/bin:$PATH
+export PATH B
+unset BK_STORE BK_LOG BK_LOGLEVEL "${!BK_TAG_@}" PGPASSWORD MYSQL_PWD
+export TZ=Pacific/Kiritimati		# far from UTC: no result may depend on it
+
+# Standard error holds this text.
+said() {
+	case $stderr in *"$1"*) return 0 ;; esac
+	printf 'standard error lacks: %s\nit was: %s\n' "$1" "$stderr"
+	return 1
+}
+
+# Standard error is one line.
+one_line() {
+	[ "$(printf '%s\n' "$stderr" | grep -c .)" -eq 1 ] && return 0
+	printf 'not one line: %s\n' "$stderr"
+	return 1
+}
+
+# No manifest in the file store.
+nothing_listed() {
+	[ -z "$(find "$1/.bk/manifest" -name '*.json' 2>/dev/null)" ]
+}
+
+# Run a pipeline as a shell without pipefail does.
+plain() {
+	run --separate-stderr sh -c "$1"
+}
