@@ -52,14 +52,25 @@ void bk_init(const struct bk_prog *p, int argc, char **argv);
 extern const struct bk_ctx bk_ctx;
 
 /*
- * Next option of the command line: its key with *${arg}, or -1 at the
- * operands.  Options come before operands; "--" ends them; long names are
- * exact; "--name=ARG" and "--name ARG".  Wrong usage does not return.
+ * Next option of the command line: its key with *${arg}, or -1 when there is
+ * none left.  Options and operands may be mixed (the command line is put in
+ * order, as getopt_long(3) does); "--" ends the options; "-" is an operand;
+ * long names are exact; "--name=ARG" and "--name ARG".  Wrong usage does not
+ * return.
  */
 int bk_opt_next(const char **arg);
 
-/* Operands after bk_opt_next has returned -1. */
+/*
+ * Operands after bk_opt_next has returned -1: those before "--" and behind
+ * them those after it, ended by NULL.
+ */
 int bk_operands(char ***argv);
+
+/*
+ * How many of them stood after "--": vendor options or a command; -1 where
+ * there was no "--".
+ */
+int bk_operands_after(void);
 
 /* "bk-put: TEXT", the synopsis; exits 64. */
 void bk_usage(const char *fmt, ...)
