@@ -5,10 +5,9 @@
 #   make install         PREFIX, DESTDIR honoured
 #
 # DEV=1 adds warnings and -Werror; SANITIZE=address,undefined instruments.
-# A program is a word in PROGS; a module or a unit test is found by its place.
+# Programs (cmd/bk*.c), modules and unit tests are found by their place.
 
-PROGS = bk bk-child bk-compress bk-dump bk-get bk-list bk-pipe bk-put \
-	bk-restore bk-tag
+PROGS := $(patsubst cmd/%.c,%,$(wildcard cmd/bk.c cmd/bk-*.c))
 
 VERSION = 0.1
 PREFIX ?= /usr/local
