@@ -41,6 +41,7 @@ ALL_LDFLAGS = -pie -pthread -Wl,--as-needed -Wl,-z,relro,-z,now $(LDFLAGS) $(ins
 
 LIB_SRC := $(wildcard $(foreach r,$(ROOMS),lib/$(r)/*.c))
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
+SHARED_OBJ := $(patsubst %,$(B)/cmd/%.o,prog progress)
 PROG_BIN := $(PROGS:%=$(B)/bin/%)
 TEST_SRC := $(wildcard tests/unit/test_*.c)
 TEST_BIN := $(TEST_SRC:tests/unit/%.c=$(B)/unit/%)
@@ -48,7 +49,7 @@ HELP_SRC := $(filter-out $(TEST_SRC),$(wildcard tests/unit/*.c))
 HELP_OBJ := $(HELP_SRC:%.c=$(B)/%.o)
 HEADERS := $(wildcard lib/*/*.h cmd/*.h)
 MAN := $(wildcard man/*.[1-8])
-DEPS := $(LIB_OBJ:.o=.d) $(HELP_OBJ:.o=.d) $(PROGS:%=$(B)/cmd/%.d) $(B)/cmd/prog.d \
+DEPS := $(LIB_OBJ:.o=.d) $(HELP_OBJ:.o=.d) $(PROGS:%=$(B)/cmd/%.d) $(SHARED_OBJ:.o=.d) \
 	$(TEST_SRC:%.c=$(B)/%.d)
 
 .DELETE_ON_ERROR:
@@ -66,9 +67,9 @@ $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(B)/bin/%: $(B)/cmd/%.o $(B)/cmd/prog.o $(B)/libbk.a
+$(B)/bin/%: $(B)/cmd/%.o $(SHARED_OBJ) $(B)/libbk.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $< $(B)/cmd/prog.o $(B)/libbk.a $(PKG_LIBS)
+	$(CC) $(ALL_LDFLAGS) -o $@ $< $(SHARED_OBJ) $(B)/libbk.a $(PKG_LIBS)
 
 $(B)/unit/%: $(B)/tests/unit/%.o $(HELP_OBJ) $(B)/libbk.a
 	@mkdir -p $(@D)

@@ -25,6 +25,7 @@ struct bk_opt {
 
 #define BK_OPT_MANY 1U		/* may be repeated; others: an error */
 #define BK_OPT_OPTARG 2U	/* argument only as --name=ARG, may be left out */
+#define BK_OPT_NUMBER 4U	/* written -N; the argument is the digits */
 
 /* Keys of BK_OPT_COMMON are handled by bk_opt_next itself. */
 #define BK_OPT_COMMON \
@@ -49,7 +50,7 @@ struct bk_prog {
 void bk_init(const struct bk_prog *p, int argc, char **argv);
 
 /* The context that lib/ is given: real clock, environment, log. */
-extern const struct bk_ctx bk_ctx;
+extern const struct bk_ctx *const bk_ctx;
 
 /*
  * Next option of the command line: its key with *${arg}, or -1 when there is
@@ -92,18 +93,18 @@ void bk_refuse_tty(int fd);
 /*
  * Progress on a terminal: bk_progress adds ${n} bytes (total 0: unknown) and
  * draws at most every 200 ms; bk_progress_end removes the line.  Silent where
- * standard error is no terminal, under BK_LOG=json, and in a stage whose
- * standard output is a pipe to another bk program (BK_PROGRESS=off).
+ * standard error is no terminal, under BK_LOG=json, and where standard output
+ * is a pipe: of a pipeline only the last stage draws.
  */
 void bk_progress_total(uint64_t total);
 void bk_progress(uint64_t n);
 void bk_progress_end(void);
 
 /*
- * End of main: say the fault (unless it came down the stream and was told by
- * the stage that failed, when it is only shown at info level, or by
- * ${f}->upstream in the last stage at error level), and return its status.
- * EPIPE on standard output: die of SIGPIPE as a filter does.
+ * End of main: say the fault and return its status.  One that came down the
+ * stream (upstream) was told by the stage that failed: with a pipe on
+ * standard output it is said at info level only.  A fault with EPIPE in err
+ * is standard output closed early: die of SIGPIPE, silently.
  */
 int bk_exit(const struct bk_fault *f);
 
