@@ -47,11 +47,13 @@ struct bk_dump {
 	char engine[33];		/* open: as in records */
 	char ext[17];			/* open */
 	char name[65];			/* open: default name by DESIGN, 4 */
-	json_t *source;			/* open: object; may be completed in run */
-	json_t *info;			/* open: header's info; run: changes are seen
-					   in the end line's info, by bk-dump */
-	int64_t time;			/* open or run: ms at which the data are
-					   consistent; 0: start of the dump */
+	json_t *source;			/* an object, empty at first; "engine" is
+					   added where the engine leaves it out */
+	json_t *info;			/* the same; what is there at the first byte
+					   is the header's, what run adds or changes
+					   later goes to the end line */
+	int64_t time;			/* ms at which the data are consistent, known
+					   by the first byte; 0: start of the dump */
 	uint64_t estimate;		/* open: bytes at most, 0 unknown */
 	const char *proof;		/* run: "marks", "exit" (static text) */
 	void *priv;			/* the engine's own */
@@ -77,11 +79,22 @@ struct bk_restore {
 	void *priv;
 };
 
+/* What an engine makes of the request; others refuse it (64). */
+#define BK_ENGINE_AS 1U			/* --as and --ext */
+#define BK_ENGINE_EXCLUDE 2U		/* --exclude, --skip-unreadable */
+#define BK_ENGINE_NO_ARGS 4U		/* has no tool: nothing after "--" */
+#define BK_ENGINE_ANY 8U		/* restores what any engine made */
+
+/*
+ * The close functions are called after a failed open too, then perhaps with
+ * priv still NULL.
+ */
 struct bk_engine_ops {
 	const char *name;		/* in records */
 	const char *const *schemes;	/* NULL-ended: "mysql", "mariadb" */
-	const char *const *options;	/* of source URLs, NULL-ended */
+	const char *const *options;	/* of source URLs, NULL-ended; NULL: any */
 	const char *const *target_options;
+	unsigned int flags;
 	/* 0, or -1: 64, 66 no such source, 69, 77, 78. */
 	int (*dump_open)(struct bk_dump *d, struct bk_fault *f);
 	int (*dump_run)(struct bk_dump *d, bk_sink_fn *sink, void *arg,
@@ -124,15 +137,25 @@ const struct bk_engine_ops *bk_engine_named(const struct bk_ctx *ctx,
     const char *name, struct bk_fault *f);
 
 /*
- * Open, run, close with the checks that are common: URL options, times
- * limits, an empty payload (65 unless allowed).  ${d} need not be
- * initialised; bk_dump_close accepts one whose open failed.
+ * Open, run, close with the checks that are common: options, the time limit
+ * (65, text exactly "timeout"), an empty payload (65 unless allowed).  ${d}
+ * need not be initialised; bk_dump_close accepts one whose open failed.
  */
 int bk_dump_open(struct bk_dump *d, const struct bk_dump_req *req,
     struct bk_fault *f);
 int bk_dump_run(struct bk_dump *d, bk_sink_fn *sink, void *arg,
     struct bk_fault *f);
 void bk_dump_close(struct bk_dump *d);
+
+/*
+ * For engines: give the output of ${c} to its end through ${m} (NULL: no
+ * marks) into ${sink}, wait for ${c} and then ask ${m}.  Sets d->proof, and
+ * what the tool said as info.log.  0, or -1 with ${f} set: 65 (the child's
+ * own failure goes before an incomplete dump).
+ */
+struct bk_child;
+int bk_dump_pump(struct bk_dump *d, struct bk_child *c, struct bk_marks *m,
+    bk_sink_fn *sink, void *arg, struct bk_fault *f);
 
 /*
  * The engine for ${req}->target must accept the header's engine: the same
