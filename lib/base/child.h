@@ -3,7 +3,8 @@
  * posix_spawn through bk-child, which sets the parent-death signal and execs
  * it, so that nothing outlives a killed bk program.
  *
- * The child gets: descriptors 0, 1, 2 and no other; default signal actions
+ * The child gets: descriptors 0, 1, 2 and no other (but for ${pass}, which a
+ * secret is handed over by, see tool.h); default signal actions
  * and an empty mask; a process group of its own; "/" or the given directory;
  * an environment of exactly the allow-listed names (PATH HOME USER LOGNAME
  * TMPDIR TZ SSL_CERT_FILE SSL_CERT_DIR, LC_ALL=C.UTF-8 forced, and bk's own
@@ -41,6 +42,7 @@ struct bk_child_spec {
 	unsigned int flags;
 	int64_t deadline;		/* by ctx->mono(); 0: none */
 	int in;				/* without BK_CHILD_IN: its standard input, -1 for /dev/null */
+	int pass;			/* above 2: also its descriptor 3; else none */
 };
 
 /*
