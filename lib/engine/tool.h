@@ -4,9 +4,10 @@
  * options that break a promise, and taking a dump from its standard output.
  *
  * A password reaches a child by a file and by nothing else (DESIGN, 6).  The
- * file is a memfd (memfd_create(2)) of mode 0600 that the child opens as
- * /proc/PID/fd/N: only the same user can (proc(5), PTRACE_MODE_READ), it is
- * on no disk, and nothing is left to remove however this process ends.
+ * file is a memfd (memfd_create(2)) of mode 0600 that the child is handed as
+ * descriptor 3 and opens by the name BK_SECRET_PATH: it is on no disk, no
+ * other user can open it, and nothing is left to remove however this process
+ * ends.  (Our own /proc/PID/fd is closed to others: PR_SET_DUMPABLE.)
  */
 #ifndef BK_TOOL_H
 #define BK_TOOL_H
@@ -58,18 +59,15 @@ int bk_tool_password(const struct bk_ctx *ctx, const struct bk_uri *uri,
     const char *source_env, const char *vendor_env, struct bk_buf *pw,
     struct bk_fault *f);
 
-/* A secret that a child reads under the name ${path}. */
+/* A secret for children: set bk_child_spec's pass to ${fd}. */
 struct bk_secret {
 	int fd;			/* -1: none */
-	char path[48];
 };
 
-#define BK_SECRET_INIT { -1, "" }
+#define BK_SECRET_INIT { -1 }
+#define BK_SECRET_PATH "/proc/self/fd/3"	/* its name for the child */
 
-/*
- * Make ${n} bytes readable for children as ${s}->path until it is dropped.
- * 0, or -1 with ${f} set.
- */
+/* Put ${n} bytes into a new secret.  0, or -1 with ${f} set. */
 int bk_secret_make(struct bk_secret *s, const void *p, size_t n,
     struct bk_fault *f);
 /* Nothing where there is none; may be called twice. */
