@@ -33,7 +33,13 @@ bool bk_tag_key_ok(const char *s);
  */
 void bk_name_from(const char *s, char out[BK_NAME_MAX + 1]);
 
-/* Is ${s} of ${n} bytes valid UTF-8 (RFC 3629)? */
+/*
+ * Length of the character of UTF-8 (RFC 3629) that the ${n} bytes at ${s}
+ * begin with, 1 to 4; 0 where they begin with none.
+ */
+size_t bk_utf8_char(const char *s, size_t n);
+
+/* Is ${s} of ${n} bytes valid UTF-8? */
 bool bk_utf8_ok(const char *s, size_t n);
 
 /*
