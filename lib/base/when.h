@@ -23,7 +23,10 @@ struct bk_date {
 struct bk_date bk_date_of(int64_t t);
 int64_t bk_date_time(const struct bk_date *d);	/* wday is ignored */
 
-/* "2026-11-21T10:00:00Z"; milliseconds only where they are not zero. */
+/*
+ * "2026-11-21T10:00:00Z"; milliseconds only where they are not zero.  What
+ * is outside the years 1 to 9999 gives the nearest moment inside.
+ */
 const char *bk_time_text(int64_t t, char out[BK_TIME_LEN]);
 
 /* "20261121T100000Z", cut to seconds, as keys have it. */
