@@ -29,7 +29,7 @@ uint32_t bk_crc32(uint32_t crc, const void *p, size_t n);
 
 /* 2 ${n} lower-case digits and a NUL. */
 void bk_hex(const void *p, size_t n, char *out);
-/* Exactly 2 ${n} digits of either case.  0, or -1: not hexadecimal. */
+/* The string ${s} is exactly 2 ${n} digits of either case.  0, else -1. */
 int bk_unhex(const char *s, void *out, size_t n);
 
 #endif
