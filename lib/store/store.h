@@ -72,7 +72,10 @@ struct bk_store_facts {
 struct bk_store;			/* base of every driver's own struct */
 struct bk_put;
 
-/* Called for each object; 0 to go on, BK_END_LIST to stop, -1 with ${f}. */
+/*
+ * Called for each object; 0 to go on, BK_LIST_STOP to stop, -1 with ${f} set.
+ * A listing that was stopped returns 0.
+ */
 #define BK_LIST_STOP 2
 typedef int bk_list_fn(void *arg, const struct bk_object *o, struct bk_fault *f);
 
@@ -101,8 +104,9 @@ struct bk_store_ops {
 	    struct bk_fault *f);
 	/*
 	 * Bytes ${off} to ${off}+${len} (UINT64_MAX: to the end) in order to
-	 * the sink.  0, BK_ABSENT, -1: 65 where the object is shorter than
-	 * asked, or the transfer was damaged.
+	 * the sink; ${len} is never 0 here.  0, BK_ABSENT, -1: 65 where the
+	 * object is shorter than asked, or the transfer was damaged; the
+	 * sink's own fault.
 	 */
 	int (*get)(struct bk_store *s, const char *key, uint64_t off,
 	    uint64_t len, bk_sink_fn *sink, void *arg, struct bk_fault *f);
@@ -138,9 +142,17 @@ struct bk_store {
 	char *url;			/* canonical, without credentials */
 };
 
-/* The first member of each driver's put; set by the driver. */
+/*
+ * The first member of each driver's put.  The driver allocates it zeroed and
+ * sets store; the rest belongs to bk_store_put_*, which name the key in
+ * faults, hold the writer to its max_bytes (65), and abort where a commit
+ * follows a failed write.
+ */
 struct bk_put {
 	struct bk_store *store;
+	char *key;
+	uint64_t max_bytes, bytes;	/* declared (0: unknown), written */
+	bool failed;
 };
 
 extern const struct bk_store_ops bk_store_file;
@@ -156,7 +168,11 @@ struct bk_store *bk_store_open(const struct bk_ctx *ctx, const char *url,
     const struct bk_store_opts *opts, struct bk_fault *f);
 void bk_store_close(struct bk_store *s);
 
-/* As the operations; keys are checked (64 for a bad one). */
+/*
+ * As the operations; keys are checked (64 for a bad one), faults name them,
+ * and a listing shows exactly what was asked for, each key once (69 where a
+ * server lists out of order).
+ */
 struct bk_put *bk_store_put_begin(struct bk_store *s, const char *key,
     const struct bk_put_opts *opts, struct bk_fault *f);
 int bk_store_put_write(struct bk_put *p, const void *data, size_t n,
