@@ -64,7 +64,7 @@ env(const char *name)
 
 /* Not const: bindir and the like are filled by bk_init. */
 static struct bk_ctx the_ctx = { env, now, mono, bk_say, bindir, "/var/tmp",
-	"/usr/local/bin:/usr/bin:/bin", hostname };
+	"/usr/local/bin:/usr/bin:/bin", hostname, NULL };
 const struct bk_ctx *const bk_ctx = &the_ctx;
 
 static void
@@ -107,6 +107,7 @@ find_places(void)
 	if (gethostname(hostname, sizeof(hostname) - 1) == -1 ||
 	    hostname[0] == '\0')
 		memcpy(hostname, "localhost", sizeof("localhost"));
+	the_ctx.vars = environ;
 	if ((v = env("PATH")) != NULL)
 		the_ctx.path = v;
 	if ((v = env("TMPDIR")) != NULL)

@@ -33,6 +33,7 @@
 
 #define BK_TAIL_MAX 8192
 
+struct bk_buf;
 struct bk_child;
 
 struct bk_child_spec {
@@ -44,6 +45,13 @@ struct bk_child_spec {
 	int in;				/* without BK_CHILD_IN: its standard input, -1 for /dev/null */
 	int pass;			/* above 2: also its descriptor 3; else none */
 };
+
+/*
+ * The line of ${tail} that tells best what went wrong: the first with
+ * "error:" or "fatal" in any case, else the last that is not blank; cut to
+ * ${size}.  "" if there is none.
+ */
+void bk_child_reason(const char *tail, char *out, size_t size);
 
 /*
  * Find ${tool} on the context's PATH (or as a path if it has a '/').  Writes
@@ -78,7 +86,7 @@ int bk_child_write(struct bk_child *c, const void *p, size_t n,
 /*
  * Close its input, give the rest of its output to ${sink} (NULL: discard),
  * and wait.  0 if it exited 0; -1 with ${f} set (65) naming the tool, its
- * status or signal and the last line it said.
+ * status or signal and its reason, or that it left some of its input unread.
  */
 int bk_child_finish(struct bk_child *c, bk_sink_fn *sink, void *arg,
     struct bk_fault *f);
@@ -86,7 +94,10 @@ int bk_child_finish(struct bk_child *c, bk_sink_fn *sink, void *arg,
 /* Wait status of a child that has been waited for (waitpid(2)), else -1. */
 int bk_child_status(const struct bk_child *c);
 
-/* What it last said on standard error, up to BK_TAIL_MAX bytes; never NULL. */
+/*
+ * What it last said on standard error, up to BK_TAIL_MAX bytes, NUL-ended;
+ * never NULL; valid until the next call on ${c}.
+ */
 const char *bk_child_tail(const struct bk_child *c);
 
 pid_t bk_child_pid(const struct bk_child *c);
@@ -104,7 +115,6 @@ void bk_child_stop(struct bk_child *c, int grace_ms);
  * set where it could not run, was killed, timed out or said too much.
  * ${tail} (may be NULL) gets what it said on standard error.
  */
-struct bk_buf;
 int bk_child_capture(const struct bk_ctx *ctx, const struct bk_child_spec *spec,
     const char *input, struct bk_buf *out, struct bk_buf *tail,
     struct bk_fault *f);

@@ -35,6 +35,8 @@ struct bk_ctx {
 	const char *path;
 	/* This host's name, never NULL. */
 	const char *host;
+	/* The whole environment, for commands that the user wrote. */
+	char **vars;
 };
 
 #endif

@@ -53,7 +53,7 @@ quiet(enum bk_level level, const char *fmt, ...)
 }
 
 struct bk_ctx tap_ctx = { env, now, mono, quiet, "build/bin", "/tmp",
-	"/usr/local/bin:/usr/bin:/bin", "testhost" };
+	"/usr/local/bin:/usr/bin:/bin", "testhost", NULL };
 
 __attribute__((constructor)) static void
 start(void)
@@ -61,6 +61,7 @@ start(void)
 	static char bin[4096];
 	const char *b = getenv("B");
 
+	tap_ctx.vars = environ;
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (realpath(b != NULL ? b : "build", bin) != NULL) {
 		strncat(bin, "/bin", sizeof(bin) - strlen(bin) - 1);
