@@ -148,16 +148,6 @@ int bk_dump_run(struct bk_dump *d, bk_sink_fn *sink, void *arg,
 void bk_dump_close(struct bk_dump *d);
 
 /*
- * For engines: give the output of ${c} to its end through ${m} (NULL: no
- * marks) into ${sink}, wait for ${c} and then ask ${m}.  Sets d->proof, and
- * what the tool said as info.log.  0, or -1 with ${f} set: 65 (the child's
- * own failure goes before an incomplete dump).
- */
-struct bk_child;
-int bk_dump_pump(struct bk_dump *d, struct bk_child *c, struct bk_marks *m,
-    bk_sink_fn *sink, void *arg, struct bk_fault *f);
-
-/*
  * The engine for ${req}->target must accept the header's engine: the same
  * engine, or "exec:" and "fake:" targets for anything; else 64.
  */
