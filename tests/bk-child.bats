@@ -1,0 +1,59 @@
+load helper
+
+setup() { cd "$BATS_TEST_TMPDIR"; }
+
+@test "the command takes the place of bk-child, with its status" {
+	run -7 bk-child -- sh -c 'exit 7'
+	run -0 sh -c 'bk-child -- sh -c "echo \$\$" & pid=$!; wait; echo $pid'
+	[ "${lines[0]}" = "${lines[1]}" ]
+}
+
+@test "it dies with its parent" {
+	mkfifo alive
+	bash -c 'bk-child --parent $$ -- sh -c "echo up; exec sleep 600" > alive & wait' 3>&- &
+	parent=$!
+	exec 4< alive
+	read -r word <&4
+	[ "$word" = up ]
+	kill -9 "$parent"
+	# End of file: nobody holds the other end any more.
+	run -0 timeout 10 cat <&4
+}
+
+@test "a parent that is gone already: it does not start" {
+	run -137 bash -c 'bk-child --parent 1 -- touch started; exit $?'
+	[ ! -e started ]
+}
+
+@test "descriptors from the given one on are closed" {
+	run -0 bash -c 'exec 7</dev/null; bk-child --close-from 3 -- sh -c "ls /proc/\$\$/fd"'
+	[[ ! $output =~ 7 ]]
+}
+
+@test "the nice value is added" {
+	here=$(nice)
+	run -0 bk-child --nice 5 -- nice
+	[ "$output" -eq "$((here + 5 > 19 ? 19 : here + 5))" ]
+}
+
+@test "a command that is not there is 127, one that cannot run is 126" {
+	run -127 bk-child -- no-such-command
+	: > plain
+	run -126 bk-child -- ./plain
+}
+
+@test "SIGPIPE is not handed on as ignored" {
+	run -0 bash -c 'bk-child -- sh -c "yes; echo \$? >&2" 2>&1 >/dev/full | head -n 1; true'
+	run -0 bash -c 'bk-child -- yes | head -n 1'
+	run bash -c 'set -o pipefail; bk-child -- yes | head -n 1 >/dev/null'
+	[ "$status" -eq 141 ]
+}
+
+@test "wrong usage is 64" {
+	run -64 bk-child
+	run -64 bk-child true
+	run -64 bk-child --parent 0 -- true
+	run -64 bk-child --nice 20 -- true
+	run -64 bk-child --close-from 2 -- true
+	run -64 bk-child --parent 1 --parent 1 -- true
+}
