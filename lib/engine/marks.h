@@ -23,10 +23,11 @@ struct bk_marks {
 	void (*free)(struct bk_marks *m);
 };
 
-/* pg_dump: custom, plain, tar; pg_dumpall: "sql" of a whole cluster. */
+/* pg_dump: custom, plain; pg_dumpall; either of these, by its first lines. */
 struct bk_marks *bk_marks_pg_custom(struct bk_fault *f);
 struct bk_marks *bk_marks_pg_plain(struct bk_fault *f);
 struct bk_marks *bk_marks_pg_all(struct bk_fault *f);
+struct bk_marks *bk_marks_pg_sql(struct bk_fault *f);
 /* mysqldump and mariadb-dump. */
 struct bk_marks *bk_marks_mysql(struct bk_fault *f);
 /* tar: the two zero blocks; only zeros behind them. */
