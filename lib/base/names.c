@@ -180,6 +180,7 @@ bk_number_parse(const char *what, const char *s, long long min,
 {
 	const char *p = s;
 	unsigned long long v;
+	long long k;
 	bool minus = *p == '-';
 
 	if (minus)
@@ -187,9 +188,11 @@ bk_number_parse(const char *what, const char *s, long long min,
 	if (digits(&p, (unsigned long long)LLONG_MAX + minus, &v) == 0 &&
 	    *p == '\0') {
 		/* In two steps: the lowest number has no positive twin. */
-		*n = !minus ? (long long)v : v == 0 ? 0 : -(long long)(v - 1) - 1;
-		if (*n >= min && *n <= max)
+		k = !minus ? (long long)v : v == 0 ? 0 : -(long long)(v - 1) - 1;
+		if (k >= min && k <= max) {
+			*n = k;
 			return 0;
+		}
 	}
 	return bk_fault_set(f, BK_USAGE,
 	    "%s must be a number from %lld to %lld, not '%s'", what, min, max, s);
