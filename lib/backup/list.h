@@ -20,7 +20,7 @@ struct bk_list_req {
 	const struct bk_query *query;	/* or NULL */
 	int64_t since, until;		/* inclusive; INT64_MIN, INT64_MAX: none */
 	int64_t at;			/* newest at or before, per name; INT64_MIN: off */
-	bool latest;			/* newest per name; suspects skipped */
+	bool latest;			/* newest per name; at and latest skip suspects */
 	enum bk_order order;
 	const char *tag;		/* BK_ORDER_TAG */
 	bool reverse;
@@ -29,12 +29,16 @@ struct bk_list_req {
 
 struct bk_list {
 	struct bk_record *rec;		/* in order */
-	size_t len;
+	size_t len, size;
 	uint64_t unreadable;		/* manifests that could not be read, logged */
 	uint64_t skipped_suspects;	/* passed over by latest or at, logged */
 };
 
-#define BK_LIST_INIT { NULL, 0, 0, 0 }
+#define BK_LIST_INIT { NULL, 0, 0, 0, 0 }
+
+/* A request for everything. */
+#define BK_LIST_REQ_INIT { .since = INT64_MIN, .until = INT64_MAX, \
+    .at = INT64_MIN }
 
 /*
  * Read, merge, filter, sort.  Records carry "store".  Manifests that are
@@ -44,6 +48,16 @@ struct bk_list {
 int bk_list_read(const struct bk_ctx *ctx, struct bk_store *s,
     const struct bk_list_req *req, struct bk_list *out, struct bk_fault *f);
 void bk_list_release(struct bk_list *l);
+
+/*
+ * The two halves of it that need no store.  Is ${rec} asked for by name, id,
+ * query, since and until?  1, 0 or -1 (64).
+ */
+int bk_list_wanted(const struct bk_list_req *req, const struct bk_record *rec,
+    struct bk_fault *f);
+/* Choose by latest and at, sort, reverse, cut to the limit. */
+void bk_list_select(const struct bk_ctx *ctx, const struct bk_list_req *req,
+    struct bk_list *l);
 
 /*
  * Names in the set, each once, in order, to ${fn} (object key is the name).
@@ -57,5 +71,11 @@ int bk_list_names(struct bk_store *s, bk_list_fn *fn, void *arg,
  */
 int bk_list_sets(struct bk_store *s, bk_list_fn *fn, void *arg,
     struct bk_fault *f);
+
+/*
+ * Append, for a person, what else there is in ${s}: up to ten of its names,
+ * or else up to ten of the sets below it; "nothing" if it is empty.
+ */
+int bk_list_hint(struct bk_store *s, struct bk_buf *text, struct bk_fault *f);
 
 #endif

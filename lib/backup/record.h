@@ -31,11 +31,19 @@ struct bk_record {
  * Make a record of ${json}, whose reference is taken also on a fault.
  * Everything of the grammar is checked: id, name, engine, ext, times, bytes,
  * sha256, filters, tags, and that "key" is the one computed (DESIGN, 4).
- * backup/N with N above 1: only "bk" is read and version says N.
+ * backup/N with N above 1: version says N, and of the rest only id, name,
+ * time and store are taken where they can be understood, for showing.
  * 0, or -1 with ${f} set (65), naming the member.
  */
 int bk_record_from(json_t *json, struct bk_record *r, struct bk_fault *f);
 void bk_record_release(struct bk_record *r);
+
+/* Set "store" to ${url}, or drop it where ${url} is NULL.  0 or -1. */
+int bk_record_set_store(struct bk_record *r, const char *url,
+    struct bk_fault *f);
+
+/* Can this record be acted on?  0, or -1 with ${f} set (65): a later version. */
+int bk_record_current(const struct bk_record *r, struct bk_fault *f);
 
 /*
  * Append the key of a payload: <name>/<name>-<time>-<id>.<engine>.<ext> and
@@ -45,6 +53,13 @@ void bk_record_release(struct bk_record *r);
 int bk_record_key(struct bk_buf *b, const char *name, int64_t time,
     const char *id, const char *engine, const char *ext,
     const json_t *filters, struct bk_fault *f);
+
+/*
+ * The suffix (no dot) that an entry of "filters" gives to a key: its "ext",
+ * else that of the codec it names, else its own name.  NULL where the entry
+ * is out of the grammar.  Borrowed.
+ */
+const char *bk_filter_suffix(const json_t *filter);
 
 /* Append ".bk/manifest/<name>/<id>.json". */
 int bk_manifest_key(struct bk_buf *b, const char *name, const char *id,

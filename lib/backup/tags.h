@@ -19,16 +19,16 @@ int bk_tags_add(json_t *tags, const char *arg, struct bk_fault *f);
 int bk_tags_key(const char *key, struct bk_fault *f);
 
 /*
- * Add what ${environ} (environ(7)) holds as BK_TAG_KEY=value, the key in
+ * Add what ${envp} (environ(7)) holds as BK_TAG_KEY=value, the key in
  * lower case, where ${tags} lacks the key: options are stronger.  0 or -1
  * (64, naming the variable).
  */
-int bk_tags_env(json_t *tags, char *const *environ, struct bk_fault *f);
+int bk_tags_env(json_t *tags, char *const *envp, struct bk_fault *f);
 
 /* Add to ${tags} what it lacks of ${weaker}.  0 or -1. */
-int bk_tags_merge(json_t *tags, const json_t *weaker, struct bk_fault *f);
+int bk_tags_merge(json_t *tags, json_t *weaker, struct bk_fault *f);
 
 /* Are these tags of the grammar?  0, or -1 with ${f} set (65). */
-int bk_tags_check(const json_t *tags, struct bk_fault *f);
+int bk_tags_check(json_t *tags, struct bk_fault *f);
 
 #endif
