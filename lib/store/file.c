@@ -257,7 +257,7 @@ file_get(struct bk_store *base, const char *key, uint64_t off, uint64_t len,
 		rc = bk_fault_errno(f, BK_IO, errno, "cannot look at it");
 	} else if (!S_ISREG(st.st_mode)) {
 		rc = absent(s, f);
-	} else if (size = (uint64_t)st.st_size, off > size ||
+	} else if ((size = (uint64_t)st.st_size) < off ||
 	    (len != UINT64_MAX && len > size - off)) {
 		rc = bk_fault_set(f, BK_DATA, "it has only %llu bytes",
 		    (unsigned long long)size);

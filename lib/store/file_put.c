@@ -74,7 +74,7 @@ make_temp(const struct bk_file *s, const char *key, int *dir,
 	char id[BK_ULID_LEN + 1];
 	size_t parent = bk_fdir_parent(key);
 	const char *name = key + (parent > 0 ? parent + 1 : 0);
-	int fd = -1, tries, err;
+	int fd = -1, tries, err = ENOENT;
 
 	if (bk_ulid_new(s->ctx->now(), id, f) == -1)
 		return -1;
