@@ -173,7 +173,8 @@ bk_file_put_begin(struct bk_store *base, const char *key,
 		    "%d bytes here", BK_FDIR_BASE_MAX);
 		return NULL;
 	}
-	if (check_space(s, opts->max_bytes, f) == -1)
+	if (bk_file_check(s, f) == -1 ||
+	    check_space(s, opts->max_bytes, f) == -1)
 		return NULL;
 	if ((p = calloc(1, sizeof(*p) + n)) == NULL) {
 		bk_fault_errno(f, 0, errno, "cannot begin");
