@@ -27,7 +27,9 @@ bk_json_parse(const char *p, size_t n, const char *what, struct bk_fault *f)
 	json_t *o;
 
 	if ((o = json_loadb(p, n, JSON_REJECT_DUPLICATES, &e)) == NULL) {
-		if (json_error_code(&e) == json_error_out_of_memory)
+		/* Where memory ran out jansson gives mostly no reason at all. */
+		if (e.text[0] == '\0' ||
+		    json_error_code(&e) == json_error_out_of_memory)
 			(void)out_of_memory(f);
 		else
 			(void)bk_fault_set(f, BK_DATA,
