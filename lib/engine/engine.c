@@ -116,12 +116,9 @@ check_request(const struct bk_dump *d, struct bk_fault *f)
 static int
 settle(struct bk_dump *d, struct bk_fault *f)
 {
-	if (d->engine[0] == '\0')
-		snprintf(d->engine, sizeof(d->engine), "%s", d->ops->name);
 	if (d->name[0] == '\0')
 		bk_name_from(d->req->uri->path, d->name);
-	if (json_object_get(d->source, "engine") == NULL &&
-	    bk_json_set_text(d->source, "engine", d->engine, f) == -1)
+	if (bk_json_set_text(d->source, "engine", d->engine, f) == -1)
 		return -1;
 	if (!bk_engine_ok(d->engine) || !bk_ext_ok(d->ext) ||
 	    !bk_name_ok(d->name))
@@ -143,7 +140,9 @@ bk_dump_open(struct bk_dump *d, const struct bk_dump_req *req,
 	    (d->info = json_object()) == NULL)
 		return bk_fault_errno(f, BK_IO, ENOMEM, "cannot open '%s'",
 		    req->uri->text);
-	if (d->ops->dump_open(d, f) == -1)
+	snprintf(d->engine, sizeof(d->engine), "%s", d->ops->name);
+	if (bk_json_set_text(d->source, "engine", d->engine, f) == -1 ||
+	    d->ops->dump_open(d, f) == -1)
 		return -1;
 	return settle(d, f);
 }

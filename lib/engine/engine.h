@@ -44,12 +44,11 @@ struct bk_dump_req {
 struct bk_dump {
 	const struct bk_engine_ops *ops;
 	const struct bk_dump_req *req;
-	char engine[33];		/* open: as in records */
+	char engine[33];		/* as in records; the table's name at first */
 	char ext[17];			/* open */
 	char name[65];			/* open: default name by DESIGN, 4 */
-	json_t *source;			/* an object, empty at first; "engine" is
-					   added where the engine leaves it out */
-	json_t *info;			/* the same; what is there at the first byte
+	json_t *source;			/* an object; "engine" is there */
+	json_t *info;			/* an object; what is there at the first byte
 					   is the header's, what run adds or changes
 					   later goes to the end line */
 	int64_t time;			/* ms at which the data are consistent, known

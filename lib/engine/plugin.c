@@ -158,8 +158,7 @@ plugin_dump_open(struct bk_dump *d, struct bk_fault *f)
 	    f) == -1 ||
 	    take_text(o, "ext", bk_ext_ok, d->ext, sizeof(d->ext), f) == -1 ||
 	    take_object(d->source, o, "source", f) == -1 ||
-	    take_object(d->info, o, "info", f) == -1 ||
-	    bk_json_set_text(d->source, "engine", d->engine, f) == -1)
+	    take_object(d->info, o, "info", f) == -1)
 		bk_fault_context(f, "'%s describe'", p->tool);
 	else
 		rc = 0;
