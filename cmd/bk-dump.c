@@ -1,0 +1,331 @@
+/*
+ * bk-dump: run an engine and write its payload as a stream.
+ *
+ * The header is written when the first byte comes: whatever fails before it
+ * (no such server, a refused login, a tool that dies at once) leaves a failed
+ * line as the only line, and its status becomes that of the whole pipeline.
+ * The end line is written only when the engine has vouched for its output.
+ * A signal is not caught: what follows sees an end of file without end line.
+ */
+#include <errno.h>
+#include <unistd.h>
+
+#include "engine.h"
+#include "hash.h"
+#include "json.h"
+#include "names.h"
+#include "prog.h"
+#include "stream.h"
+#include "tags.h"
+#include "ulid.h"
+#include "when.h"
+
+#define TIMEOUT_MS (10 * 60 * 60 * 1000LL)
+#define EXCLUDE_MAX 256
+
+enum {
+	OPT_TIMEOUT = 256, OPT_MAX_BYTES, OPT_ALLOW_EMPTY, OPT_EXCLUDE,
+	OPT_SKIP_UNREADABLE, OPT_SOURCE_ENV, OPT_AS, OPT_EXT, OPT_TRIGGER,
+	OPT_RUN, OPT_GROUP
+};
+
+static const struct bk_opt opts[] = {
+	{ 'n', "name", "NAME", "name of the backup (from the source)", 0 },
+	{ 't', "tag", "KEY=VALUE", "add this tag", BK_OPT_MANY },
+	{ OPT_TIMEOUT, "timeout", "TIME", "end after so long (10h)", 0 },
+	{ OPT_MAX_BYTES, "max-bytes", "N", "fail if the payload is larger", 0 },
+	{ OPT_ALLOW_EMPTY, "allow-empty", NULL, "accept an empty payload", 0 },
+	{ OPT_EXCLUDE, "exclude", "PATTERN", "files: leave these out",
+	    BK_OPT_MANY },
+	{ OPT_SKIP_UNREADABLE, "skip-unreadable", NULL,
+	    "files: leave out and name what cannot be read", 0 },
+	{ OPT_SOURCE_ENV, "source-env", "NAME",
+	    "variable that holds the source's password", 0 },
+	{ OPT_AS, "as", "ENGINE", "exec: what the command's output is", 0 },
+	{ OPT_EXT, "ext", "EXT", "exec: extension of the payload (bin)", 0 },
+	{ OPT_TRIGGER, "trigger", "WORD", "what started this backup", 0 },
+	{ OPT_RUN, "run", "ID", "the run that this backup is part of", 0 },
+	{ OPT_GROUP, "group", "NAME", "the group of that run", 0 },
+	BK_OPT_COMMON
+};
+
+static const struct bk_prog prog = {
+	"bk-dump",
+	"[OPTION]… SOURCE [-- TOOL-OPTION…]\n"
+	"       bk-dump [OPTION]… exec: -- COMMAND…",
+	"Write a backup of SOURCE as a stream on standard output",
+	opts
+};
+
+struct job {
+	struct bk_dump_req req;
+	const char *exclude[EXCLUDE_MAX + 1];
+	size_t nexclude;
+	const char *source, *name, *trigger, *run, *group;
+	unsigned long long max_bytes;
+	int64_t timeout, started;
+	json_t *tags;
+
+	struct bk_dump dump;
+	struct bk_stream_out *out;
+	struct bk_sha256 *sha;
+	json_t *sent;			/* "info" as the header has it */
+	uint64_t bytes;
+};
+
+static int
+take_name(const char **to, const char *option, const char *arg,
+    struct bk_fault *f)
+{
+	*to = arg;
+	if (bk_name_ok(arg))
+		return 0;
+	return bk_fault_set(f, BK_USAGE,
+	    "--%s '%.100s': 1 to %d of A-Z a-z 0-9 . _ -, the first a letter or digit",
+	    option, arg, BK_NAME_MAX);
+}
+
+static int
+take_timeout(struct job *j, const char *arg, struct bk_fault *f)
+{
+	if (bk_duration_parse(arg, &j->timeout, f) == -1) {
+		bk_fault_context(f, "--timeout");
+		return -1;
+	}
+	return j->timeout > 0 ? 0 :
+	    bk_fault_set(f, BK_USAGE, "--timeout '%.100s': more than 0", arg);
+}
+
+static int
+take_exclude(struct job *j, const char *arg, struct bk_fault *f)
+{
+	if (j->nexclude == EXCLUDE_MAX)
+		return bk_fault_set(f, BK_USAGE, "more than %d times --exclude",
+		    EXCLUDE_MAX);
+	j->exclude[j->nexclude++] = arg;
+	return 0;
+}
+
+static int
+take_option(struct job *j, int key, const char *arg, struct bk_fault *f)
+{
+	switch (key) {
+	case 'n':
+		return take_name(&j->name, "name", arg, f);
+	case 't':
+		return bk_tags_add(j->tags, arg, f);
+	case OPT_TIMEOUT:
+		return take_timeout(j, arg, f);
+	case OPT_MAX_BYTES:
+		return bk_bytes_parse(arg, &j->max_bytes, f);
+	case OPT_ALLOW_EMPTY:
+		j->req.allow_empty = true;
+		return 0;
+	case OPT_EXCLUDE:
+		return take_exclude(j, arg, f);
+	case OPT_SKIP_UNREADABLE:
+		j->req.skip_unreadable = true;
+		return 0;
+	case OPT_SOURCE_ENV:
+		j->req.source_env = arg;
+		return 0;
+	case OPT_AS:
+		j->req.as = arg;
+		return 0;
+	case OPT_EXT:
+		j->req.ext = arg;
+		return 0;
+	case OPT_TRIGGER:
+		return take_name(&j->trigger, "trigger", arg, f);
+	case OPT_RUN:
+		j->run = arg;
+		return bk_ulid_ok(arg) ? 0 : bk_fault_set(f, BK_USAGE,
+		    "--run '%.100s' is no ULID", arg);
+	default:
+		return take_name(&j->group, "group", arg, f);
+	}
+}
+
+static int
+parse(struct job *j, struct bk_fault *f)
+{
+	const char *arg;
+	char **argv;
+	int key, n, after;
+
+	j->timeout = TIMEOUT_MS;
+	if ((j->tags = json_object()) == NULL)
+		return bk_fault_errno(f, BK_IO, ENOMEM, "tags");
+	while ((key = bk_opt_next(&arg)) != -1)
+		if (take_option(j, key, arg, f) == -1)
+			return -1;
+	n = bk_operands(&argv);
+	after = bk_operands_after() > 0 ? bk_operands_after() : 0;
+	if (n - after > 1)
+		return bk_fault_set(f, BK_USAGE,
+		    "'%.200s' is one operand too many; words for the tool or command follow --",
+		    argv[1]);
+	if (n - after == 0)
+		return bk_fault_set(f, BK_USAGE, "want a SOURCE");
+	j->source = argv[0];
+	j->req.args = (const char *const *)(argv + 1);
+	j->req.exclude = j->exclude;
+	return bk_tags_env(j->tags, environ, f);
+}
+
+static json_t *
+header(const struct job *j, struct bk_fault *f)
+{
+	const struct bk_dump *d = &j->dump;
+	char when[BK_TIME_LEN];
+	json_t *h = json_object();
+
+	if (h != NULL &&
+	    bk_json_set_text(h, "bk", "stream/1", f) == 0 &&
+	    bk_json_set_text(h, "name", j->name != NULL ? j->name : d->name,
+	    f) == 0 &&
+	    bk_json_set_text(h, "engine", d->engine, f) == 0 &&
+	    bk_json_set_text(h, "ext", d->ext, f) == 0 &&
+	    bk_json_set_text(h, "time", bk_time_text(d->time != 0 ? d->time :
+	    j->started, when), f) == 0 &&
+	    bk_json_set_text(h, "host", j->req.ctx->host, f) == 0 &&
+	    (j->trigger == NULL ||
+	    bk_json_set_text(h, "trigger", j->trigger, f) == 0) &&
+	    (j->run == NULL || bk_json_set_text(h, "run", j->run, f) == 0) &&
+	    (j->group == NULL ||
+	    bk_json_set_text(h, "group", j->group, f) == 0) &&
+	    bk_json_set(h, "source", json_deep_copy(d->source), f) == 0 &&
+	    bk_json_set(h, "tags", json_incref(j->tags), f) == 0 &&
+	    bk_json_set(h, "filters", json_array(), f) == 0 &&
+	    bk_json_set(h, "info", json_deep_copy(d->info), f) == 0)
+		return h;
+	json_decref(h);
+	bk_fault_errno(f, BK_IO, ENOMEM, "header");
+	return NULL;
+}
+
+static int
+put_header(struct job *j, struct bk_fault *f)
+{
+	json_t *h = header(j, f);
+	int rc = -1;
+
+	if (h != NULL && bk_stream_put_header(j->out, h, f) == 0) {
+		j->sent = json_incref(json_object_get(h, "info"));
+		rc = 0;
+	}
+	json_decref(h);
+	return rc;
+}
+
+static int
+take_payload(void *arg, const void *p, size_t n, struct bk_fault *f)
+{
+	struct job *j = arg;
+
+	if (j->sent == NULL && put_header(j, f) == -1)
+		return -1;
+	j->bytes += n;
+	if (j->max_bytes != 0 && j->bytes > j->max_bytes)
+		return bk_fault_set(f, BK_DATA,
+		    "the payload is larger than --max-bytes %llu",
+		    j->max_bytes);
+	bk_sha256_add(j->sha, p, n);
+	bk_progress(n);
+	return bk_stream_write(j->out, p, n, f);
+}
+
+/* What became known after the header. */
+static json_t *
+late_info(const struct job *j, struct bk_fault *f)
+{
+	const char *key;
+	json_t *v, *o = json_object();
+
+	if (o == NULL)
+		goto bad;
+	json_object_foreach(j->dump.info, key, v)
+		if (!json_equal(v, json_object_get(j->sent, key)) &&
+		    bk_json_set(o, key, json_incref(v), f) == -1)
+			goto bad;
+	if (bk_json_set_text(o, "proof", j->dump.proof, f) == 0)
+		return o;
+bad:
+	json_decref(o);
+	bk_fault_errno(f, BK_IO, ENOMEM, "end line");
+	return NULL;
+}
+
+static int
+put_end(struct job *j, struct bk_fault *f)
+{
+	char sum[BK_SHA256_HEX];
+	json_t *info, *end = NULL;
+	int rc = -1;
+
+	bk_sha256_hex(j->sha, sum);
+	if ((info = late_info(j, f)) == NULL)
+		return -1;
+	end = json_pack("{s:s, s:[{s:s, s:I, s:s}], s:o}", "end", "ok",
+	    "stages", "stage", j->dump.engine, "bytes", (json_int_t)j->bytes,
+	    "sha256", sum, "info", info);
+	if (end == NULL)
+		bk_fault_errno(f, BK_IO, ENOMEM, "end line");
+	else
+		rc = bk_stream_put_end(j->out, end, f);
+	json_decref(end);
+	return rc;
+}
+
+static int
+dump(struct job *j, struct bk_fault *f)
+{
+	struct bk_uri uri = BK_URI_INIT;
+	int rc = -1;
+
+	j->started = bk_ctx->now();
+	j->req.ctx = bk_ctx;
+	j->req.deadline = bk_ctx->mono() + j->timeout;
+	if (bk_uri_parse(j->source, &uri, f) == -1)
+		goto out;
+	j->req.uri = &uri;
+	if (bk_dump_open(&j->dump, &j->req, f) == -1 ||
+	    (j->sha = bk_sha256_new(f)) == NULL)
+		goto out;
+	bk_progress_total(j->dump.estimate);
+	if (bk_dump_run(&j->dump, take_payload, j, f) == -1 ||
+	    (j->sent == NULL && put_header(j, f) == -1) ||
+	    put_end(j, f) == -1)
+		goto out;
+	rc = 0;
+out:
+	bk_dump_close(&j->dump);
+	bk_uri_release(&uri);
+	return rc;
+}
+
+int
+main(int argc, char *argv[])
+{
+	static struct job j;
+	struct bk_fault f = BK_FAULT_INIT;
+	int rc;
+
+	bk_init(&prog, argc, argv);
+	rc = parse(&j, &f);
+	bk_refuse_tty(STDOUT_FILENO);
+	j.out = bk_stream_writer(STDOUT_FILENO, &f);
+	if (rc == 0 && j.out != NULL)
+		rc = dump(&j, &f);
+	if (rc == -1 && j.out != NULL)
+		bk_stream_put_failed(j.out, j.dump.engine[0] != '\0' ?
+		    j.dump.engine : "bk-dump", &f, NULL);
+	if (f.status == BK_USAGE)
+		bk_usage_fault(&f);
+
+	bk_stream_out_free(j.out);
+	bk_sha256_free(j.sha);
+	json_decref(j.sent);
+	json_decref(j.tags);
+	return bk_exit(&f);
+}
