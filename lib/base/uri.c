@@ -290,9 +290,9 @@ bk_uri_allow(const struct bk_uri *u, const char *const *allowed,
 		return 0;
 	for (a = allowed; *a != NULL && rc == 0; a++)
 		rc = bk_buf_addf(&list, f, " %s", *a);
-	(void)bk_fault_set(f, BK_USAGE, "URL '%s:…' has an unknown option '%s': "
-	    "there %s%s", u->scheme, u->opts[i].name,
-	    list.len > 0 ? "are" : "is none", bk_buf_text(&list));
+	(void)bk_fault_set(f, BK_USAGE, "URL '%s:…': unknown option '%s': "
+	    "it takes%s", u->scheme, u->opts[i].name,
+	    list.len > 0 ? list.p : " none");
 	bk_buf_release(&list);
 	return -1;
 }
