@@ -72,7 +72,9 @@ test_parse(void)
 	ok(bk_json_parse("{}\0", 3, "x", &f) == NULL && f.status == 65,
 	    "a NUL behind");
 	bk_fault_clear(&f);
-	ok(bk_json_parse("{}garbage", 2, "x", &f) != NULL, "n bytes are read, no more");
+	o = bk_json_parse("{}garbage", 2, "x", &f);
+	ok(o != NULL, "n bytes are read, no more");
+	json_decref(o);
 	bk_buf_release(&b);
 }
 

@@ -1,0 +1,211 @@
+/*
+ * Memory that runs out: each job of lib/base is done with the first, second,
+ * third, … allocation failing, until it passes.  Every failure must be a
+ * fault of 74 and leave nothing behind (the sanitizer and valgrind look).
+ *
+ * malloc and its kin take the place of libc's; a sanitizer has its own, and
+ * then there is nothing to test.
+ */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "buf.h"
+#include "hash.h"
+#include "io.h"
+#include "json.h"
+#include "tap.h"
+#include "uri.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define OWN_MALLOC 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define OWN_MALLOC 0
+#endif
+#endif
+#ifndef OWN_MALLOC
+#define OWN_MALLOC 1
+#endif
+
+#if OWN_MALLOC
+extern void *__libc_malloc(size_t);
+extern void *__libc_calloc(size_t, size_t);
+extern void *__libc_realloc(void *, size_t);
+
+static long budget = -1;		/* allocations that work; -1: all */
+
+static bool
+scarce(void)
+{
+	if (budget > 0)
+		budget--;
+	return budget == 0;
+}
+
+void *
+malloc(size_t n)
+{
+	return scarce() ? NULL : __libc_malloc(n);
+}
+
+void *
+calloc(size_t k, size_t n)
+{
+	return scarce() ? NULL : __libc_calloc(k, n);
+}
+
+void *
+realloc(void *p, size_t n)
+{
+	return scarce() ? NULL : __libc_realloc(p, n);
+}
+
+static int
+job_buf(struct bk_fault *f)
+{
+	struct bk_buf b = BK_BUF_INIT(1000000);
+	static char block[100000];
+	char *p = NULL;
+	int rc = -1;
+
+	if (bk_buf_adds(&b, "x", f) == 0 &&
+	    bk_buf_add(&b, block, sizeof(block), f) == 0 &&
+	    bk_buf_add(&b, block, sizeof(block), f) == 0 &&
+	    (p = bk_buf_detach(&b, f)) != NULL) {
+		free(p);
+		if ((p = bk_buf_detach(&b, f)) != NULL)
+			rc = 0;
+	}
+	free(p);
+	bk_buf_wipe(&b);
+	return rc;
+}
+
+static int
+job_rbuf(struct bk_fault *f)
+{
+	struct bk_rbuf *r = bk_rbuf_new(0, "x", f);
+
+	bk_rbuf_free(r);
+	return r != NULL ? 0 : -1;
+}
+
+static int
+job_sha256(struct bk_fault *f)
+{
+	struct bk_sha256 *h = bk_sha256_new(f);
+
+	bk_sha256_free(h);
+	return h != NULL ? 0 : -1;
+}
+
+static int
+job_json(struct bk_fault *f)
+{
+	json_t *o = json_object();
+	int rc;
+
+	rc = bk_json_set_text(o, "bad", "\xff\xff", f);
+	json_decref(o);
+	return rc;
+}
+
+static int
+parse(const char *text, struct bk_fault *f)
+{
+	struct bk_uri u;
+	int rc = bk_uri_parse(text, &u, f);
+
+	bk_uri_release(&u);
+	return rc;
+}
+
+static int
+job_uri(struct bk_fault *f)
+{
+	return parse("s3://u@h:1/p?a=b&c", f) == 0 && parse("fake:", f) == 0 &&
+	    parse("x://[::1]/", f) == 0 ? 0 : -1;
+}
+
+static int
+job_allow(struct bk_fault *f)
+{
+	static const char *const some[] = { "a", NULL };
+	struct bk_uri u;
+	struct bk_fault usage = BK_FAULT_INIT;
+	long saved = budget;
+	int rc;
+
+	budget = -1;
+	bk_uri_parse("x:?b", &u, &usage);
+	budget = saved;
+	(void)bk_uri_allow(&u, some, &usage);
+	rc = usage.status == BK_USAGE ? 0 :
+	    bk_fault_set(f, usage.status, "%s", usage.text);
+	bk_uri_release(&u);
+	return rc;
+}
+
+static void
+torture(int (*job)(struct bk_fault *), int least, const char *what)
+{
+	struct bk_fault f;
+	int n, bad = 0, rc;
+
+	/* Once with memory, for what libraries set up at their first call. */
+	memset(&f, 0, sizeof(f));
+	rc = job(&f) == 0 ? -1 : 0;
+	for (n = 1; n < 200 && rc != 0; n++) {
+		memset(&f, 0, sizeof(f));
+		budget = n;
+		rc = job(&f);
+		budget = -1;
+		bad += rc == 0 ? bk_faulty(&f) : f.status != 74;
+	}
+	ok(rc == 0 && n - 2 >= least, "%s: passes after %d failures", what, n - 2);
+	ok_int(bad, 0, "each of them a fault of 74");
+}
+
+/* A digest that cannot be had ends the process. */
+static void
+test_abort(void)
+{
+	struct bk_fault f = BK_FAULT_INIT;
+	struct bk_sha256 *h = bk_sha256_new(&f);
+	struct rlimit none = { 0, 0 };
+	uint8_t sum[BK_SHA256_LEN];
+	int status;
+	pid_t pid;
+
+	if ((pid = fork()) == 0) {
+		setrlimit(RLIMIT_CORE, &none);
+		budget = 1;
+		bk_sha256_sum(h, sum);
+		_exit(0);
+	}
+	ok(pid > 0 && waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) &&
+	    WTERMSIG(status) == SIGABRT, "no digest, no process");
+	bk_sha256_free(h);
+}
+#endif
+
+int
+main(void)
+{
+#if OWN_MALLOC
+	torture(job_buf, 4, "buf");
+	torture(job_rbuf, 3, "rbuf");
+	torture(job_sha256, 3, "sha256");
+	torture(job_json, 3, "json");
+	torture(job_uri, 12, "uri");
+	torture(job_allow, 1, "uri_allow");
+	test_abort();
+#else
+	tap_skip("the sanitizer has its own malloc");
+#endif
+	return done();
+}
