@@ -308,7 +308,9 @@ bk_child_start(const struct bk_ctx *ctx, const struct bk_child_spec *spec,
 	char **argv = NULL, **env = NULL;
 	int e;
 
-	if (spec->flags & BK_CHILD_INHERIT_OUT)
+	if (spec->out > 2)
+		fds[1] = spec->out;
+	else if (spec->flags & BK_CHILD_INHERIT_OUT)
 		fds[1] = STDOUT_FILENO;
 	if (spec->flags & BK_CHILD_PASS_ERR)
 		fds[2] = STDERR_FILENO;
@@ -598,6 +600,17 @@ bk_child_finish(struct bk_child *c, bk_sink_fn *sink, void *arg,
 		return bk_fault_set(f, BK_DATA,
 		    "'%s' stopped reading while input remained", c->tool);
 	return 0;
+}
+
+int
+bk_child_take_out(struct bk_child *c)
+{
+	int fd = c->out, fl = fcntl(fd, F_GETFL);
+
+	if (fl != -1)
+		(void)fcntl(fd, F_SETFL, fl & ~O_NONBLOCK);
+	c->out = -1;
+	return fd;
 }
 
 int

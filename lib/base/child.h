@@ -43,6 +43,7 @@ struct bk_child_spec {
 	unsigned int flags;
 	int64_t deadline;		/* by ctx->mono(); 0: none */
 	int in;				/* without BK_CHILD_IN: its standard input, -1 for /dev/null */
+	int out;			/* above 2, without BK_CHILD_OUT: its standard output */
 	int pass;			/* above 2: also its descriptor 3; else none */
 };
 
@@ -90,6 +91,12 @@ int bk_child_write(struct bk_child *c, const void *p, size_t n,
  */
 int bk_child_finish(struct bk_child *c, bk_sink_fn *sink, void *arg,
     struct bk_fault *f);
+
+/*
+ * Hand the reading end of its output (BK_CHILD_OUT) to the caller, who closes
+ * it: blocking, close-on-exec, fit to be the next child's input.
+ */
+int bk_child_take_out(struct bk_child *c);
 
 /* Wait status of a child that has been waited for (waitpid(2)), else -1. */
 int bk_child_status(const struct bk_child *c);

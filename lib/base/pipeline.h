@@ -1,0 +1,30 @@
+/*
+ * A pipeline of programs, as a shell makes one, but with every status
+ * counted: success is that all of them exited 0.
+ */
+#ifndef BK_PIPELINE_H
+#define BK_PIPELINE_H
+
+#include <stddef.h>
+
+#include "child.h"
+
+#define BK_PIPELINE_MAX 16
+
+/*
+ * Run ${n} (1 to BK_PIPELINE_MAX) stages, each an argv, the output of one
+ * the input of the next; the first reads ${in} (-1: /dev/null), the last
+ * writes ${out} (above 2; else /dev/null).  All have the whole environment
+ * and our standard error.  Blocks until all have ended, or stops them past
+ * ${deadline} (by ctx->mono(), 0: none).
+ *
+ * ${statuses}[i] (may be NULL) gets the wait status of each.  0 if all exited
+ * 0; else -1 with ${f} set: the first failure that is not SIGPIPE is to
+ * blame, its exit status (1 to 127, else 65) is the fault's, and f->upstream
+ * is set, since the stage has said why.
+ */
+int bk_pipeline_run(const struct bk_ctx *ctx, const char *const *const *stages,
+    size_t n, int in, int out, int64_t deadline, int *statuses,
+    struct bk_fault *f);
+
+#endif
