@@ -17,6 +17,17 @@
 #define OWN "{\"end\":\"failed\",\"status\":77,\"stage\":\"pg\"," \
 	"\"reason\":\"server says 'no\357\277\275'\"}"
 
+/* Read a stream of which only the CRC is missing. */
+static void
+read_text(const char *text, struct read_all *r)
+{
+	size_t n;
+	char *t = with_crc(text, strlen(text), &n);
+
+	read_all(t, n, r);
+	free(t);
+}
+
 static void
 reads_good(void)
 {
@@ -96,16 +107,13 @@ refuses_bad(void)
 		{ "stage without name", HEADER "{\"end\":\"ok\",\"stages\":[{\"bytes\":0}]}" },
 	};
 	struct read_all r;
-	size_t i, n;
-	char *t;
+	size_t i;
 
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		t = with_crc(cases[i].text, strlen(cases[i].text), &n);
-		read_all(t, n, &r);
+		read_text(cases[i].text, &r);
 		ok_int(r.f.status, BK_DATA, cases[i].what);
 		ok(!r.f.upstream, "%s: %s", cases[i].what, r.f.text);
 		read_all_release(&r);
-		free(t);
 	}
 }
 
@@ -190,20 +198,17 @@ refuses_headers(void)
 	};
 	char s[2048];
 	struct read_all r;
-	size_t i, n, len;
-	char *t;
+	size_t i, len;
 
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		len = strlen(cases[i].line);
-		n = (size_t)snprintf(s, sizeof(s), "%s%s" OK0, cases[i].line,
+		snprintf(s, sizeof(s), "%s%s" OK0, cases[i].line,
 		    cases[i].line[len - 1] == '\n' ? "" : "\n");
-		t = with_crc(s, n, &n);
-		read_all(t, n, &r);
+		read_text(s, &r);
 		ok_int(r.f.status, BK_DATA, cases[i].what);
 		ok(strstr(r.f.text, "no bk stream") == NULL, "%s: %s",
 		    cases[i].what, r.f.text);
 		read_all_release(&r);
-		free(t);
 	}
 }
 
