@@ -1,0 +1,218 @@
+/*
+ * The symbolic links that were made are kept as 64-bit hashes (FNV-1a) of
+ * their clean names in an open table.  Two names with one hash only make the
+ * check stricter: a link is never forgotten, so a forger gains nothing.
+ */
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "buf.h"
+#include "tar.h"
+#include "tarcheck.h"
+
+#define LINKS_MAX (16U * 1024 * 1024)	/* 256 MiB of hashes at worst */
+
+struct bk_tarcheck {
+	struct bk_tar *tar;
+	uint64_t *links;		/* 0: free */
+	size_t nlinks, room;		/* room: a power of 2 */
+	struct bk_buf name, link;	/* clean */
+};
+
+#define FNV_START 0xcbf29ce484222325U
+#define FNV_PRIME 0x100000001b3U
+
+static uint64_t
+hash_of(const char *p, size_t n)
+{
+	uint64_t h = FNV_START;
+
+	for (; n > 0; n--, p++)
+		h = (h ^ (uint8_t)*p) * FNV_PRIME;
+	return h != 0 ? h : 1;
+}
+
+/* Where ${h} is or would be. */
+static uint64_t *
+slot(uint64_t *links, size_t room, uint64_t h)
+{
+	size_t i = (size_t)(h ^ h >> 32) & (room - 1);
+
+	while (links[i] != 0 && links[i] != h)
+		i = (i + 1) & (room - 1);
+	return &links[i];
+}
+
+static bool
+is_link(const struct bk_tarcheck *c, const char *p, size_t n)
+{
+	return c->room > 0 && *slot(c->links, c->room, hash_of(p, n)) != 0;
+}
+
+static int
+grow(struct bk_tarcheck *c, struct bk_fault *f)
+{
+	size_t i, room = c->room > 0 ? c->room * 2 : 1024;
+	uint64_t *links;
+
+	if (c->nlinks >= LINKS_MAX)
+		return bk_fault_set(f, BK_DATA,
+		    "tar: more than %u symbolic links", LINKS_MAX);
+	if ((links = calloc(room, sizeof(*links))) == NULL)
+		return bk_fault_errno(f, BK_IO, ENOMEM, "tar");
+	for (i = 0; i < c->room; i++)
+		if (c->links[i] != 0)
+			*slot(links, room, c->links[i]) = c->links[i];
+	free(c->links);
+	c->links = links;
+	c->room = room;
+	return 0;
+}
+
+static int
+add_link(struct bk_tarcheck *c, struct bk_fault *f)
+{
+	uint64_t h = hash_of(bk_buf_text(&c->name), c->name.len), *s;
+
+	if (c->nlinks * 4 >= c->room * 3 && grow(c, f) == -1)
+		return -1;
+	s = slot(c->links, c->room, h);
+	c->nlinks += *s == 0;
+	*s = h;
+	return 0;
+}
+
+/* ${text} without "." and empty parts into ${b}; refused if it gets out. */
+static int
+clean(const char *text, struct bk_buf *b, const char *what, struct bk_fault *f)
+{
+	const char *p = text, *end;
+	size_t n;
+
+	bk_buf_reset(b);
+	if (text[0] == '/')
+		return bk_fault_set(f, BK_DATA, "tar: absolute %s '%.200s'",
+		    what, text);
+	for (; *p != '\0'; p = *end != '\0' ? end + 1 : end) {
+		end = strchrnul(p, '/');
+		n = (size_t)(end - p);
+		if (n == 0 || (n == 1 && p[0] == '.'))
+			continue;
+		if (n == 2 && p[0] == '.' && p[1] == '.')
+			return bk_fault_set(f, BK_DATA,
+			    "tar: %s '%.200s' has '..' in it", what, text);
+		if ((b->len > 0 && bk_buf_adds(b, "/", f) == -1) ||
+		    bk_buf_add(b, p, n, f) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+/* Clean ${text} into ${b}, and see that no part above it is a link. */
+static int
+place(const struct bk_tarcheck *c, const char *text, struct bk_buf *b,
+    const char *what, struct bk_fault *f)
+{
+	const char *p, *slash;
+
+	if (clean(text, b, what, f) == -1)
+		return -1;
+	p = bk_buf_text(b);
+	for (slash = strchr(p, '/'); slash != NULL;
+	    slash = strchr(slash + 1, '/'))
+		if (is_link(c, p, (size_t)(slash - p)))
+			return bk_fault_set(f, BK_DATA,
+			    "tar: %s '%.200s' lies below the link '%.*s'",
+			    what, text, (int)(slash - p < 200 ? slash - p :
+			    200), p);
+	return 0;
+}
+
+static int
+check_type(const struct bk_tar_entry *e, struct bk_fault *f)
+{
+	size_t n = strlen(e->name);
+
+	if (strchr("0123456S", e->type) == NULL)
+		return bk_fault_set(f, BK_DATA,
+		    "tar: entry '%.200s' has the unknown type '%c'", e->name,
+		    e->type);
+	/*
+	 * Readers differ on data behind what has none, and on a file whose
+	 * name ends as a directory's: the data could be taken for headers.
+	 */
+	if (e->size > 0 && ((e->type >= '1' && e->type <= '6') ||
+	    (n > 0 && e->name[n - 1] == '/')))
+		return bk_fault_set(f, BK_DATA,
+		    "tar: entry '%.200s' of type '%c' has data", e->name,
+		    e->type);
+	return 0;
+}
+
+static int
+check_entry(void *arg, const struct bk_tar_entry *e, struct bk_fault *f)
+{
+	struct bk_tarcheck *c = arg;
+	bool link = e->type == '2';
+
+	if (check_type(e, f) == -1 ||
+	    (e->alias != NULL &&
+	    place(c, e->alias, &c->name, "name", f) == -1) ||
+	    place(c, e->name, &c->name, "name", f) == -1)
+		return -1;
+	if (c->name.len == 0 && e->type != '5')
+		return bk_fault_set(f, BK_DATA,
+		    "tar: entry '%.200s' is the tree itself and no directory",
+		    e->name);
+	if (e->type == '1') {
+		if (place(c, e->link, &c->link, "hard link to", f) == -1)
+			return -1;
+		/* Another name of a symbolic link is one. */
+		link = is_link(c, bk_buf_text(&c->link), c->link.len);
+	}
+	return link ? add_link(c, f) : 0;
+}
+
+struct bk_tarcheck *
+bk_tarcheck_new(struct bk_fault *f)
+{
+	struct bk_tarcheck *c = calloc(1, sizeof(*c));
+
+	if (c == NULL) {
+		bk_fault_errno(f, BK_IO, ENOMEM, "tar");
+		return NULL;
+	}
+	c->name.max = c->link.max = 4 * 1024 * 1024;
+	if ((c->tar = bk_tar_new(check_entry, c, f)) == NULL) {
+		free(c);
+		return NULL;
+	}
+	return c;
+}
+
+int
+bk_tarcheck_write(struct bk_tarcheck *c, const void *p, size_t n,
+    struct bk_fault *f)
+{
+	return bk_tar_write(c->tar, p, n, f);
+}
+
+int
+bk_tarcheck_finish(struct bk_tarcheck *c, struct bk_fault *f)
+{
+	return bk_tar_finish(c->tar, f);
+}
+
+void
+bk_tarcheck_free(struct bk_tarcheck *c)
+{
+	if (c == NULL)
+		return;
+	bk_tar_free(c->tar);
+	bk_buf_release(&c->name);
+	bk_buf_release(&c->link);
+	free(c->links);
+	free(c);
+}
