@@ -19,7 +19,6 @@
 #include "json.h"
 #include "tap.h"
 #include "uri.h"
-#include "words.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define OWN_MALLOC 0
@@ -151,16 +150,6 @@ job_allow(struct bk_fault *f)
 	return rc;
 }
 
-static int
-job_words(struct bk_fault *f)
-{
-	struct bk_words w;
-	int rc = bk_words_split("a b", &w, f);
-
-	bk_words_release(&w);
-	return rc;
-}
-
 static void
 torture(int (*job)(struct bk_fault *), int least, const char *what)
 {
@@ -214,7 +203,6 @@ main(void)
 	torture(job_json, 3, "json");
 	torture(job_uri, 12, "uri");
 	torture(job_allow, 1, "uri_allow");
-	torture(job_words, 2, "words");
 	test_abort();
 #else
 	tap_skip("the sanitizer has its own malloc");
