@@ -38,7 +38,8 @@ now(const struct bk_commit *c)
 
 int
 bk_commit_plan(const struct bk_ctx *ctx, struct bk_store *first,
-    json_t *header, struct bk_commit_plan *plan, struct bk_fault *f)
+    json_t *header, bool exact, struct bk_commit_plan *plan,
+    struct bk_fault *f)
 {
 	const char *text = bk_json_get_text(header, "time");
 	struct bk_store_facts facts = { 0 };
@@ -56,7 +57,7 @@ bk_commit_plan(const struct bk_ctx *ctx, struct bk_store *first,
 	off = facts.clock_known ? facts.clock_offset : 0;
 	if (off > CLOCK_TOLERANCE || off < -CLOCK_TOLERANCE) {
 		plan->clock_offset = off;
-		plan->time += off;
+		plan->time += exact ? 0 : off;
 		ctx->log(BK_LOG_WARN, "the clock of this host is %" PRId64
 		    " seconds %s that of %s: times are corrected",
 		    (off < 0 ? -off : off) / 1000, off < 0 ? "ahead of" :

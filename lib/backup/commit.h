@@ -6,6 +6,7 @@
 #define BK_COMMIT_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "ctx.h"
 #include "record.h"
@@ -23,10 +24,12 @@ struct bk_commit_plan {
 
 /*
  * Decide id and time from ${header} and the clock of ${first}; warns where
- * clocks are more than 5 minutes apart.  0 or -1.
+ * clocks are more than 5 minutes apart.  With ${exact} the header's time is
+ * what the user says it is, and only the id is corrected.  0 or -1.
  */
 int bk_commit_plan(const struct bk_ctx *ctx, struct bk_store *first,
-    json_t *header, struct bk_commit_plan *plan, struct bk_fault *f);
+    json_t *header, bool exact, struct bk_commit_plan *plan,
+    struct bk_fault *f);
 
 /* Begin in one store.  ${max_bytes} 0: unknown.  NULL with ${f} set. */
 struct bk_commit *bk_commit_begin(const struct bk_ctx *ctx, struct bk_store *s,

@@ -1,0 +1,316 @@
+/*
+ * bk-put: store one stream, in one store or in several at once, and print a
+ * record for each commit.  Nothing becomes visible before the stream's end
+ * line was read and proven; a status of 0 means that every store lists it.
+ *
+ * Memory: the uploads' (--memory for each store) and 3 MiB.
+ */
+#include <string.h>
+#include <unistd.h>
+
+#include "fan.h"
+#include "hash.h"
+#include "json.h"
+#include "names.h"
+#include "prog.h"
+#include "stream.h"
+#include "tags.h"
+#include "when.h"
+
+enum { CREATE = 256, MAX_BYTES, MEMORY, TEMP_DIR, TIMEOUT, RAW, NAME, ENGINE,
+	EXT, TIME };
+
+static const struct bk_opt opts[] = {
+	{ 't', "tag", "KEY=VALUE", "add this tag", BK_OPT_MANY },
+	{ CREATE, "create", NULL, "make the directory or bucket if there is none", 0 },
+	{ MAX_BYTES, "max-bytes", "N", "fail above this size (K, M, G, T)", 0 },
+	{ MEMORY, "memory", "N", "buffers of each store (32M)", 0 },
+	{ TEMP_DIR, "temp-dir", "DIR", "where parts go that do not fit in memory", 0 },
+	{ TIMEOUT, "timeout", "DURATION", "longest time for one request with its retries (10m)", 0 },
+	{ RAW, "raw", NULL, "the input is any bytes, not a stream", 0 },
+	{ NAME, "name", "NAME", "with --raw: name of the backup", 0 },
+	{ ENGINE, "engine", "ENGINE", "with --raw: what made the bytes", 0 },
+	{ EXT, "ext", "EXT", "with --raw: suffix of the stored file", 0 },
+	{ TIME, "time", "TIME", "with --raw: when it was made (now)", 0 },
+	BK_OPT_COMMON
+};
+
+static const struct bk_prog prog = { "bk-put",
+	"[-t KEY=VALUE]... [OPTION]... [URL...]",
+	"store a stream and print the record of each commit", opts };
+
+struct put {
+	struct bk_store_opts store;
+	uint64_t max_bytes;
+	json_t *tags;
+	bool raw;
+	const char *name, *engine, *ext;
+	int64_t time;			/* of --raw */
+	bool exact;			/* --time was given */
+};
+
+static uint64_t
+size_arg(const char *arg, unsigned long long min, struct bk_fault *f)
+{
+	unsigned long long n;
+
+	if (bk_bytes_parse(arg, &n, f) == -1)
+		bk_usage_fault(f);
+	if (n < min)
+		bk_usage("'%s': want at least %llu bytes", arg, min);
+	return n;
+}
+
+static void
+option(struct put *o, int key, const char *arg)
+{
+	struct bk_fault f = BK_FAULT_INIT;
+
+	switch (key) {
+	case 't':
+		(void)bk_tags_add(o->tags, arg, &f);
+		break;
+	case CREATE:
+		o->store.create = true;
+		break;
+	case MAX_BYTES:
+		o->max_bytes = size_arg(arg, 1, &f);
+		break;
+	case MEMORY:
+		o->store.memory = size_arg(arg, 16 << 20, &f);
+		break;
+	case TEMP_DIR:
+		o->store.temp_dir = arg;
+		break;
+	case TIMEOUT:
+		(void)bk_duration_parse(arg, &o->store.timeout_ms, &f);
+		if (!bk_faulty(&f) && o->store.timeout_ms < 1000)
+			bk_usage("--timeout '%s': want at least 1s", arg);
+		break;
+	case RAW:
+		o->raw = true;
+		break;
+	case NAME:
+		o->name = arg;
+		break;
+	case ENGINE:
+		o->engine = arg;
+		break;
+	case EXT:
+		o->ext = *arg == '.' ? arg + 1 : arg;
+		break;
+	case TIME:
+		o->exact = true;
+		(void)bk_time_parse_rel(arg, bk_ctx->now(), &o->time, &f);
+		break;
+	default:
+		break;
+	}
+	if (bk_faulty(&f))
+		bk_usage_fault(&f);
+}
+
+static void
+check(const struct put *o)
+{
+	if (!o->raw && (o->name != NULL || o->engine != NULL || o->ext != NULL ||
+	    o->exact))
+		bk_usage("--name, --engine, --ext and --time go with --raw; a "
+		    "stream tells them itself");
+	if (!o->raw)
+		return;
+	if (o->name == NULL || o->engine == NULL || o->ext == NULL)
+		bk_usage("--raw wants --name, --engine and --ext");
+	if (!bk_name_ok(o->name))
+		bk_usage("--name '%s': want letters, digits, '.', '_' and '-', "
+		    "first a letter or digit, 1 to %d bytes", o->name,
+		    BK_NAME_MAX);
+	if (!bk_engine_ok(o->engine))
+		bk_usage("--engine '%s': want a-z, digits and '-', first a "
+		    "letter, 1 to %d bytes", o->engine, BK_ENGINE_MAX);
+	if (!bk_ext_ok(o->ext))
+		bk_usage("--ext '%s': want a-z and digits, 1 to %d bytes",
+		    o->ext, BK_EXT_MAX);
+}
+
+/* Our tags over the header's, and the environment's under both. */
+static int
+add_tags(const struct put *o, json_t *header, struct bk_fault *f)
+{
+	json_t *theirs = json_object_get(header, "tags");
+
+	if (bk_tags_merge(o->tags, theirs, f) == -1 ||
+	    bk_tags_env(o->tags, bk_ctx->vars, f) == -1)
+		return -1;
+	return bk_json_set(header, "tags", json_incref(o->tags), f);
+}
+
+static int
+put_stream(const struct put *o, struct bk_rbuf *r, struct bk_fan *fan,
+    struct bk_records_out *out, struct bk_fault *f)
+{
+	struct bk_stream_in *in = bk_stream_reader(r, f);
+	json_t *header;
+	const void *p;
+	size_t n;
+	int rc = -1;
+
+	if (in == NULL || bk_stream_header(in, &header, f) == -1 ||
+	    add_tags(o, header, f) == -1 ||
+	    bk_fan_begin(fan, header, false, o->max_bytes, f) == -1)
+		goto out;
+	while ((rc = bk_stream_read(in, &p, &n, f)) == BK_MORE) {
+		if (bk_fan_write(fan, p, n, f) == -1) {
+			rc = -1;
+			goto out;
+		}
+		bk_progress(n);
+	}
+	if (rc == BK_END)
+		rc = bk_fan_finish(fan, bk_stream_end(in), out, f);
+out:
+	bk_stream_in_free(in);
+	return rc;
+}
+
+/* The header that bk-dump would have written. */
+static json_t *
+raw_header(const struct put *o, struct bk_fault *f)
+{
+	char when[BK_TIME_LEN];
+	json_t *h;
+
+	h = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:{s:s, s:s}, s:{}, s:[], "
+	    "s:{s:s}}", "bk", "stream/1", "name", o->name, "engine", o->engine,
+	    "ext", o->ext, "time", bk_time_text(o->exact ? o->time :
+	    bk_ctx->now(), when), "host", bk_ctx->host, "source", "engine",
+	    o->engine, "host", bk_ctx->host, "tags", "filters", "info", "proof",
+	    "none");
+	if (h == NULL)
+		(void)bk_fault_set(f, BK_IO, "out of memory");
+	return h;
+}
+
+static int
+raw_finish(struct bk_fan *fan, struct bk_records_out *out, struct bk_fault *f)
+{
+	char hex[BK_SHA256_HEX];
+	uint64_t bytes;
+	json_t *end;
+	int rc;
+
+	bk_fan_sum(fan, hex, &bytes);
+	end = json_pack("{s:s, s:[{s:s, s:I, s:s}]}", "end", "ok", "stages",
+	    "stage", "raw", "bytes", (json_int_t)bytes, "sha256", hex);
+	if (end == NULL)
+		return bk_fault_set(f, BK_IO, "out of memory");
+	rc = bk_fan_finish(fan, end, out, f);
+	json_decref(end);
+	return rc;
+}
+
+/* Is this the input that --raw is for? */
+static int
+raw_look(struct bk_rbuf *r, struct bk_fault *f)
+{
+	static const char stream[] = "{\"bk\":\"stream/";
+	const void *p;
+	size_t n;
+	int rc;
+
+	if ((rc = bk_rbuf_peek(r, &p, &n, f)) == -1)
+		return -1;
+	if (rc == BK_END)
+		return bk_fault_set(f, BK_DATA, "the input is empty");
+	if (n >= sizeof(stream) - 1 && memcmp(p, stream, sizeof(stream) - 1) == 0)
+		return bk_fault_set(f, BK_DATA, "the input is a bk stream: leave "
+		    "out --raw");
+	return 0;
+}
+
+static int
+put_raw(const struct put *o, struct bk_rbuf *r, struct bk_fan *fan,
+    struct bk_records_out *out, struct bk_fault *f)
+{
+	json_t *header = raw_header(o, f);
+	const void *p;
+	size_t n;
+	int rc = -1;
+
+	if (header == NULL || raw_look(r, f) == -1 ||
+	    add_tags(o, header, f) == -1 ||
+	    bk_fan_begin(fan, header, o->exact, o->max_bytes, f) == -1)
+		goto out;
+	while ((rc = bk_rbuf_bytes(r, BK_BLOCK_MAX, &p, &n, f)) == BK_MORE) {
+		if (bk_fan_write(fan, p, n, f) == -1) {
+			rc = -1;
+			goto out;
+		}
+		bk_progress(n);
+	}
+	if (rc == BK_END)
+		rc = raw_finish(fan, out, f);
+out:
+	json_decref(header);
+	return rc;
+}
+
+/* What the failure means for the user: was anything stored? */
+static void
+explain(const struct bk_fan *fan, size_t nurls, struct bk_fault *f)
+{
+	if (!bk_faulty(f))
+		return;
+	if (bk_fan_stored(fan) == 0) {
+		bk_fault_context(f, "nothing stored");
+		f->upstream = false;
+	} else
+		bk_fault_context(f, "stored in %zu of %zu stores",
+		    bk_fan_stored(fan), nurls);
+}
+
+int
+main(int argc, char *argv[])
+{
+	struct bk_fault f = BK_FAULT_INIT, why = BK_FAULT_INIT;
+	struct put o = { .tags = json_object() };
+	struct bk_records_out *out = NULL;
+	struct bk_rbuf *r = NULL;
+	struct bk_fan *fan = NULL;
+	char **urls, *one[1];
+	const char *arg;
+	int key, n;
+
+	bk_init(&prog, argc, argv);
+	while ((key = bk_opt_next(&arg)) != -1)
+		option(&o, key, arg);
+	check(&o);
+	n = bk_operands(&urls);
+	if (n == 0 && (arg = bk_ctx->env("BK_STORE")) != NULL) {
+		if ((one[0] = strdup(arg)) != NULL)
+			n = 1;
+		urls = one;
+	}
+	if (n == 0)
+		bk_usage("want the URL of a store, or BK_STORE set");
+	bk_refuse_tty(STDIN_FILENO);
+	if ((fan = bk_fan_new(bk_ctx, urls, (size_t)n, &o.store, &f)) == NULL)
+		bk_usage_fault(&f);
+
+	if ((r = bk_rbuf_new(STDIN_FILENO, "standard input", &f)) != NULL &&
+	    (out = bk_records_writer(STDOUT_FILENO, &f)) != NULL) {
+		(void)(o.raw ? put_raw : put_stream)(&o, r, fan, out, &f);
+		why = f;
+		/* Frees what is unfinished before anyone learns of it. */
+		explain(fan, (size_t)n, &f);
+		bk_fan_free(fan);
+		fan = NULL;
+		(void)bk_records_end(out, &why, 0, &f);
+	}
+
+	bk_records_out_free(out);
+	bk_fan_free(fan);
+	bk_rbuf_free(r);
+	json_decref(o.tags);
+	return bk_exit(&f);
+}
