@@ -277,8 +277,8 @@ main(int argc, char *argv[])
 	struct bk_records_out *out = NULL;
 	struct bk_rbuf *r = NULL;
 	struct bk_fan *fan = NULL;
-	char **urls, *one[1];
-	const char *arg;
+	const char *arg, *env;
+	char **urls;
 	int key, n;
 
 	bk_init(&prog, argc, argv);
@@ -286,15 +286,13 @@ main(int argc, char *argv[])
 		option(&o, key, arg);
 	check(&o);
 	n = bk_operands(&urls);
-	if (n == 0 && (arg = bk_ctx->env("BK_STORE")) != NULL) {
-		if ((one[0] = strdup(arg)) != NULL)
-			n = 1;
-		urls = one;
-	}
-	if (n == 0)
+	env = bk_ctx->env("BK_STORE");
+	if (n == 0 && env == NULL)
 		bk_usage("want the URL of a store, or BK_STORE set");
 	bk_refuse_tty(STDIN_FILENO);
-	if ((fan = bk_fan_new(bk_ctx, urls, (size_t)n, &o.store, &f)) == NULL)
+	fan = n > 0 ? bk_fan_new(bk_ctx, (const char *const *)urls, (size_t)n,
+	    &o.store, &f) : bk_fan_new(bk_ctx, &env, 1, &o.store, &f);
+	if (fan == NULL)
 		bk_usage_fault(&f);
 
 	if ((r = bk_rbuf_new(STDIN_FILENO, "standard input", &f)) != NULL &&
@@ -302,7 +300,7 @@ main(int argc, char *argv[])
 		(void)(o.raw ? put_raw : put_stream)(&o, r, fan, out, &f);
 		why = f;
 		/* Frees what is unfinished before anyone learns of it. */
-		explain(fan, (size_t)n, &f);
+		explain(fan, n > 0 ? (size_t)n : 1, &f);
 		bk_fan_free(fan);
 		fan = NULL;
 		(void)bk_records_end(out, &why, 0, &f);

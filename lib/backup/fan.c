@@ -31,7 +31,7 @@ struct bk_fan {
 };
 
 struct bk_fan *
-bk_fan_new(const struct bk_ctx *ctx, char *const *urls, size_t n,
+bk_fan_new(const struct bk_ctx *ctx, const char *const *urls, size_t n,
     const struct bk_store_opts *opts, struct bk_fault *f)
 {
 	struct bk_uri u = BK_URI_INIT;

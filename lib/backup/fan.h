@@ -18,7 +18,7 @@ struct bk_fan;
  * For the stores at ${urls}, which are checked and must differ, but not yet
  * opened.  ${opts} and ${urls} are borrowed.  NULL with ${f} set (64).
  */
-struct bk_fan *bk_fan_new(const struct bk_ctx *ctx, char *const *urls,
+struct bk_fan *bk_fan_new(const struct bk_ctx *ctx, const char *const *urls,
     size_t n, const struct bk_store_opts *opts, struct bk_fault *f);
 
 /*
