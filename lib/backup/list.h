@@ -74,8 +74,12 @@ int bk_list_sets(struct bk_store *s, bk_list_fn *fn, void *arg,
 
 /*
  * Append, for a person, what else there is in ${s}: up to ten of its names,
- * or else up to ten of the sets below it; "nothing" if it is empty.
+ * or else up to ten of the sets below it, or that it is empty.
  */
 int bk_list_hint(struct bk_store *s, struct bk_buf *text, struct bk_fault *f);
+
+/* Set ${f} to ${status}: nothing matches ${req}, and the hint.  Returns -1. */
+int bk_list_none(struct bk_store *s, const struct bk_list_req *req, int status,
+    struct bk_fault *f);
 
 #endif

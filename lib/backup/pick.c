@@ -28,34 +28,35 @@ bk_list_hint(struct bk_store *s, struct bk_buf *text, struct bk_fault *f)
 {
 	struct bk_buf found = BK_BUF_INIT(HINT_MAX);
 	struct hint h = { &found, 0 };
-	const char *what = "the names";
+	const char *what = "it has the names";
 	int rc = -1;
 
 	if (bk_list_names(s, add_hint, &h, f) == -1)
 		goto out;
 	if (h.n == 0) {
-		what = "below it the sets";
+		what = "it has none itself; below it are the sets";
 		if (bk_list_sets(s, add_hint, &h, f) == -1)
 			goto out;
 	}
-	rc = h.n == 0 ? bk_buf_adds(text, "nothing", f) :
+	rc = h.n == 0 ? bk_buf_adds(text, "it is empty", f) :
 	    bk_buf_addf(text, f, "%s %s", what, bk_buf_text(&found));
 out:
 	bk_buf_release(&found);
 	return rc;
 }
 
-static int
-none(struct bk_store *s, const struct bk_list_req *req, struct bk_fault *f)
+int
+bk_list_none(struct bk_store *s, const struct bk_list_req *req, int status,
+    struct bk_fault *f)
 {
 	struct bk_buf hint = BK_BUF_INIT(HINT_MAX);
 	int rc = -1;
 
 	if (bk_list_hint(s, &hint, f) == 0)
-		rc = bk_fault_set(f, BK_NOINPUT, "no backup %s%s%s in %s that "
-		    "was asked for; there is %s", req->id != NULL ? "with the "
-		    "id '" : "of the name '", req->id != NULL ? req->id :
-		    req->name != NULL ? req->name : "", "'", s->url,
+		rc = bk_fault_set(f, status, "no backup in '%s' matches%s%s%s; %s",
+		    s->url, req->id != NULL || req->name != NULL ? " " : "",
+		    req->id != NULL ? req->id : req->name != NULL ? "name " : "",
+		    req->id == NULL && req->name != NULL ? req->name : "",
 		    bk_buf_text(&hint));
 	bk_buf_release(&hint);
 	return rc;
@@ -71,7 +72,7 @@ bk_pick_store(const struct bk_ctx *ctx, struct bk_store *s,
 	if (bk_list_read(ctx, s, req, &l, f) == -1)
 		return -1;
 	if (l.len == 0)
-		(void)none(s, req, f);
+		(void)bk_list_none(s, req, BK_NOINPUT, f);
 	else if (l.len > 1)
 		(void)bk_fault_set(f, BK_USAGE, "%zu backups match: choose one "
 		    "with --id, or with --latest or --at", l.len);

@@ -1,0 +1,382 @@
+/*
+ * bk-list: find backups and print their records: JSON lines with an end line
+ * for other programs, a table on a terminal.  Finding nothing is an answer
+ * (status 1), and names what else there is.
+ *
+ * Memory: about 4 KiB for each record that matches and 100 bytes for each
+ * key below .bk/manifest.
+ */
+#include <sys/ioctl.h>
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "json.h"
+#include "list.h"
+#include "names.h"
+#include "prog.h"
+#include "query.h"
+#include "table.h"
+#include "when.h"
+
+#define URL_MAX 16384
+#define TABLE_MAX (256 << 20)
+#define LINK_DEFAULT "24h"
+#define LINK_MAX (7 * 24 * 3600)	/* of S3's signature version 4 */
+
+enum { ID = 256, SINCE, UNTIL, AT, LATEST, ORDER, REVERSE, LIMIT, RECURSIVE,
+	LINKS, JSON, PLAIN, TABLE, TIMEOUT };
+
+static const struct bk_opt opts[] = {
+	{ 'n', "name", "NAME", "backups of exactly this name", 0 },
+	{ ID, "id", "ID", "the backup with this id", 0 },
+	{ 'q', "query", "QUERY", "matchers, such as '{tier=\"app\",name=~\"prod-.*\"}'", 0 },
+	{ SINCE, "since", "TIME", "at TIME or later (RFC 3339, now, -30h)", 0 },
+	{ UNTIL, "until", "TIME", "at TIME or earlier", 0 },
+	{ AT, "at", "TIME", "of each name the newest at or before TIME", 0 },
+	{ LATEST, "latest", NULL, "of each name the newest", 0 },
+	{ ORDER, "order-by", "KEY", "time (default), id, bytes or tag:NAME", 0 },
+	{ REVERSE, "reverse", NULL, "the other way round", 0 },
+	{ LIMIT, "limit", "N", "the first N of that order", 0 },
+	{ RECURSIVE, "recursive", NULL, "of all sets at and below the URL", 0 },
+	{ LINKS, "links", "DURATION", "add a link good for DURATION (24h)", BK_OPT_OPTARG },
+	{ JSON, "json", NULL, "JSON lines and an end line, also on a terminal", 0 },
+	{ PLAIN, "plain", NULL, "JSON lines without the end line", 0 },
+	{ TABLE, "table", NULL, "a table, also into a pipe", 0 },
+	{ TIMEOUT, "timeout", "DURATION", "longest time for one request with its retries (10m)", 0 },
+	BK_OPT_COMMON
+};
+
+static const struct bk_prog prog = { "bk-list", "[OPTION]... [URL]",
+	"find backups in a store and print their records", opts };
+
+struct args {
+	const char *url;
+	struct bk_store_opts store;
+	struct bk_list_req req;
+	struct bk_query *query;
+	bool recursive;
+	unsigned int links;		/* seconds, 0: none */
+	int form;			/* JSON, PLAIN, TABLE or 0 */
+};
+
+static void
+order_arg(struct args *a, const char *arg)
+{
+	if (strcmp(arg, "time") == 0)
+		a->req.order = BK_ORDER_TIME;
+	else if (strcmp(arg, "id") == 0)
+		a->req.order = BK_ORDER_ID;
+	else if (strcmp(arg, "bytes") == 0)
+		a->req.order = BK_ORDER_BYTES;
+	else if (strncmp(arg, "tag:", 4) == 0 && bk_tag_key_ok(arg + 4)) {
+		a->req.order = BK_ORDER_TAG;
+		a->req.tag = arg + 4;
+	} else
+		bk_usage("--order-by '%s': want time, id, bytes or tag:NAME", arg);
+}
+
+static void
+links_arg(struct args *a, const char *arg, struct bk_fault *f)
+{
+	int64_t ms = 0;
+
+	if (bk_duration_parse(arg != NULL ? arg : LINK_DEFAULT, &ms, f) == -1)
+		return;
+	if (ms < 1000 || ms > LINK_MAX * INT64_C(1000))
+		bk_usage("--links '%s': want 1s to 7d", arg);
+	a->links = (unsigned int)(ms / 1000);
+}
+
+static void
+form_arg(struct args *a, int form)
+{
+	if (a->form != 0)
+		bk_usage("choose one of --json, --plain and --table");
+	a->form = form;
+}
+
+/* Which of them; the rest is option_how's. */
+static bool
+option_which(struct args *a, int key, const char *arg, struct bk_fault *f)
+{
+	int64_t now = bk_ctx->now();
+
+	switch (key) {
+	case 'n':
+		if (!bk_name_ok(arg))
+			bk_usage("--name '%s': want letters, digits, '.', '_' and "
+			    "'-', first a letter or digit, 1 to %d bytes", arg,
+			    BK_NAME_MAX);
+		a->req.name = arg;
+		return true;
+	case ID:
+		if (strlen(arg) != BK_ULID_LEN || !bk_ulid_ok(arg))
+			bk_usage("--id '%s': want the %d characters of an id", arg,
+			    BK_ULID_LEN);
+		a->req.id = arg;
+		return true;
+	case 'q':
+		a->req.query = a->query = bk_query_parse(arg, f);
+		return true;
+	case SINCE:
+		(void)bk_time_parse_rel(arg, now, &a->req.since, f);
+		return true;
+	case UNTIL:
+		(void)bk_time_parse_rel(arg, now, &a->req.until, f);
+		return true;
+	case AT:
+		(void)bk_time_parse_rel(arg, now, &a->req.at, f);
+		return true;
+	case LATEST:
+		a->req.latest = true;
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void
+option_how(struct args *a, int key, const char *arg, struct bk_fault *f)
+{
+	long long n;
+
+	switch (key) {
+	case ORDER:
+		order_arg(a, arg);
+		break;
+	case REVERSE:
+		a->req.reverse = true;
+		break;
+	case LIMIT:
+		if (bk_number_parse("--limit", arg, 1, INT64_MAX, &n, f) == 0)
+			a->req.limit = (uint64_t)n;
+		break;
+	case RECURSIVE:
+		a->recursive = true;
+		break;
+	case LINKS:
+		links_arg(a, arg, f);
+		break;
+	case TIMEOUT:
+		if (bk_duration_parse(arg, &a->store.timeout_ms, f) == 0 &&
+		    a->store.timeout_ms < 1000)
+			bk_usage("--timeout '%s': want at least 1s", arg);
+		break;
+	default:
+		form_arg(a, key);
+		break;
+	}
+}
+
+static void
+parse(struct args *a)
+{
+	struct bk_fault f = BK_FAULT_INIT;
+	const char *arg;
+	char **words;
+	int key, n;
+
+	while ((key = bk_opt_next(&arg)) != -1) {
+		if (!option_which(a, key, arg, &f))
+			option_how(a, key, arg, &f);
+		if (bk_faulty(&f))
+			bk_usage_fault(&f);
+	}
+	if ((n = bk_operands(&words)) > 1)
+		bk_usage("want one store; '%s' is a second one", words[1]);
+	a->url = n == 1 ? words[0] : bk_ctx->env("BK_STORE");
+	if (a->url == NULL)
+		bk_usage("want the URL of a store, or BK_STORE set");
+	if (a->req.latest && a->req.at != INT64_MIN)
+		bk_usage("choose one of --latest and --at");
+	if (a->form == 0)
+		a->form = isatty(STDOUT_FILENO) ? TABLE : JSON;
+}
+
+static int
+add_link(struct bk_store *s, struct bk_record *rec, unsigned int seconds,
+    struct bk_fault *f)
+{
+	struct bk_buf url = BK_BUF_INIT(URL_MAX);
+	int rc = -1;
+
+	if (bk_record_current(rec, f) == 0)
+		rc = bk_store_presign(s, rec->key, seconds, &url, f);
+	if (rc == BK_NOT_SUPPORTED)
+		rc = bk_fault_set(f, BK_CONFIG, "the store '%s' cannot give "
+		    "links", s->url);
+	if (rc == 0)
+		rc = bk_json_set_text(rec->json, "link", bk_buf_text(&url), f);
+	bk_buf_release(&url);
+	return rc;
+}
+
+/* The list of one set; latest and at are of each set. */
+static int
+read_set(const struct args *a, struct bk_store *s, struct bk_list *l,
+    struct bk_fault *f)
+{
+	struct bk_list_req req = a->req;
+	size_t i;
+
+	if (a->recursive)
+		req.limit = 0;
+	if (bk_list_read(bk_ctx, s, &req, l, f) == -1)
+		return -1;
+	for (i = 0; a->links > 0 && i < l->len; i++)
+		if (l->rec[i].version == 1 &&
+		    add_link(s, &l->rec[i], a->links, f) == -1)
+			return -1;
+	return 0;
+}
+
+/* Move everything of ${from} behind ${to}. */
+static int
+append(struct bk_list *to, struct bk_list *from, struct bk_fault *f)
+{
+	size_t size = to->len + from->len;
+	struct bk_record *v;
+
+	if (size > 0) {
+		if ((v = realloc(to->rec, size * sizeof(*v))) == NULL)
+			return bk_fault_set(f, BK_IO, "out of memory");
+		to->rec = v;
+		to->size = size;
+	}
+	if (from->len > 0)
+		memcpy(to->rec + to->len, from->rec,
+		    from->len * sizeof(*from->rec));
+	to->len = size;
+	to->unreadable += from->unreadable;
+	to->skipped_suspects += from->skipped_suspects;
+	from->len = 0;
+	return 0;
+}
+
+struct walk {
+	const struct args *a;
+	struct bk_store *root;
+	struct bk_list *l;
+};
+
+/* One set at ${o->key} below the root. */
+static int
+walk_set(void *arg, const struct bk_object *o, struct bk_fault *f)
+{
+	struct walk *w = arg;
+	struct bk_list l = BK_LIST_INIT;
+	struct bk_buf url = BK_BUF_INIT(URL_MAX);
+	size_t base = strcspn(w->root->url, "?");
+	struct bk_store *s = NULL;
+	int rc = -1;
+
+	if (bk_buf_add(&url, w->root->url, base, f) == 0 &&
+	    (*o->key == '\0' || (bk_buf_adds(&url, "/", f) == 0 &&
+	    bk_uri_encode(&url, o->key, true, f) == 0)) &&
+	    bk_buf_adds(&url, w->root->url + base, f) == 0 &&
+	    (s = bk_store_open(bk_ctx, bk_buf_text(&url), &w->a->store,
+	    f)) != NULL && read_set(w->a, s, &l, f) == 0)
+		rc = append(w->l, &l, f);
+	bk_list_release(&l);
+	bk_store_close(s);
+	bk_buf_release(&url);
+	return rc;
+}
+
+static int
+read_all(const struct args *a, struct bk_store *s, struct bk_list *l,
+    struct bk_fault *f)
+{
+	struct walk w = { a, s, l };
+	struct bk_list_req req = a->req;
+
+	if (!a->recursive)
+		return read_set(a, s, l, f);
+	if (bk_list_sets(s, walk_set, &w, f) == -1)
+		return -1;
+	req.latest = false;
+	req.at = INT64_MIN;
+	bk_list_select(bk_ctx, &req, l);
+	return 0;
+}
+
+static unsigned int
+columns(void)
+{
+	struct winsize ws;
+
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &ws) == 0 && ws.ws_col > 0)
+		return ws.ws_col;
+	return isatty(STDOUT_FILENO) ? 80 : 240;
+}
+
+static int
+print_table(const struct bk_list *l, const struct bk_store *s,
+    struct bk_fault *f)
+{
+	struct bk_buf text = BK_BUF_INIT(TABLE_MAX);
+	int rc = 0;
+
+	if (l->len > 0 && (rc = bk_table(l, s->url, bk_ctx->now(), columns(),
+	    &text, f)) == 0)
+		rc = bk_write_all(STDOUT_FILENO, text.p, text.len,
+		    "standard output", f);
+	bk_buf_release(&text);
+	return rc;
+}
+
+static int
+print(const struct args *a, const struct bk_list *l, const struct bk_store *s,
+    struct bk_records_out *out, struct bk_fault *f)
+{
+	size_t i;
+
+	if (a->form == TABLE)
+		return print_table(l, s, f);
+	for (i = 0; i < l->len; i++)
+		if (bk_records_put(out, &l->rec[i], f) == -1)
+			return -1;
+	return 0;
+}
+
+/* What was found, as an answer: status 1 where it is nothing or not all. */
+static void
+answer(const struct args *a, struct bk_store *s, const struct bk_list *l,
+    struct bk_fault *f)
+{
+	if (l->unreadable > 0)
+		(void)bk_fault_set(f, BK_NO, "%llu objects of '%s' could not be "
+		    "read", (unsigned long long)l->unreadable, s->url);
+	else if (l->len == 0)
+		(void)bk_list_none(s, &a->req, BK_NO, f);
+}
+
+int
+main(int argc, char *argv[])
+{
+	struct bk_fault f = BK_FAULT_INIT;
+	struct args a = { .store = { .read_only = true },
+		.req = BK_LIST_REQ_INIT };
+	struct bk_list l = BK_LIST_INIT;
+	struct bk_records_out *out = NULL;
+	struct bk_store *s = NULL;
+
+	bk_init(&prog, argc, argv);
+	parse(&a);
+	if ((out = bk_records_writer(STDOUT_FILENO, &f)) != NULL &&
+	    (s = bk_store_open(bk_ctx, a.url, &a.store, &f)) != NULL &&
+	    read_all(&a, s, &l, &f) == 0)
+		(void)print(&a, &l, s, out, &f);
+	if (out != NULL && a.form == JSON)
+		(void)bk_records_end(out, &f, l.unreadable, &f);
+	if (!bk_faulty(&f))
+		answer(&a, s, &l, &f);
+
+	bk_list_release(&l);
+	bk_store_close(s);
+	bk_records_out_free(out);
+	bk_query_free(a.query);
+	return bk_exit(&f);
+}
