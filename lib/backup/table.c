@@ -49,7 +49,7 @@ bk_size_text(uint64_t bytes, char out[8])
 }
 
 const char *
-bk_age_text(int64_t ms, char out[16])
+bk_age_text(int64_t ms, char out[24])
 {
 	static const struct {
 		int64_t seconds, below;
@@ -69,7 +69,7 @@ bk_age_text(int64_t ms, char out[16])
 	}
 	while (ms / 1000 >= steps[i].below)
 		i++;
-	(void)snprintf(out, 16, "%lld%c",
+	(void)snprintf(out, 24, "%lld%c",
 	    (long long)(ms / 1000 / steps[i].seconds), steps[i].unit);
 	return out;
 }
@@ -93,7 +93,7 @@ make_row(struct row *row, const struct bk_record *r, const char *root,
     int64_t now)
 {
 	struct bk_date d = bk_date_of(r->time);
-	char size[8], age[16];
+	char size[8], age[24];
 	char *cell = row->cell[NAME];
 	int n = below(r->store, root, cell, CELL);
 

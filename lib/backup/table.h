@@ -22,6 +22,6 @@ int bk_table(const struct bk_list *l, const char *root, int64_t now,
 const char *bk_size_text(uint64_t bytes, char out[8]);
 
 /* "12s", "5m", "3h", "20d", "3y"; "-" for a time to come. */
-const char *bk_age_text(int64_t ms, char out[16]);
+const char *bk_age_text(int64_t ms, char out[24]);
 
 #endif
