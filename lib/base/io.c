@@ -63,15 +63,10 @@ bk_write_all(int fd, const void *p, size_t n, const char *what,
 	const char *s = p;
 	ssize_t k;
 
-	while (n > 0) {
-		if ((k = write(fd, s, n)) == -1) {
+	for (; n > 0; s += k, n -= (size_t)k)
+		while ((k = write(fd, s, n)) == -1)
 			if (!again(fd, POLLOUT))
 				return write_fault(what, errno, f);
-			continue;
-		}
-		s += k;
-		n -= (size_t)k;
-	}
 	return 0;
 }
 
@@ -79,29 +74,20 @@ int
 bk_writev_all(int fd, struct iovec *iov, int n, const char *what,
     struct bk_fault *f)
 {
+	size_t put = 0;			/* of the vectors from iov on */
 	ssize_t k;
 
 	for (;;) {
-		while (n > 0 && iov->iov_len == 0) {
-			iov++;
-			n--;
-		}
+		for (; n > 0 && put >= iov->iov_len; iov++, n--)
+			put -= iov->iov_len;
 		if (n == 0)
 			return 0;
-		if ((k = writev(fd, iov, n < IOV_MAX ? n : IOV_MAX)) == -1) {
+		iov->iov_base = (char *)iov->iov_base + put;
+		iov->iov_len -= put;
+		while ((k = writev(fd, iov, n < IOV_MAX ? n : IOV_MAX)) == -1)
 			if (!again(fd, POLLOUT))
 				return write_fault(what, errno, f);
-			continue;
-		}
-		while (n > 0 && (size_t)k >= iov->iov_len) {
-			k -= (ssize_t)iov->iov_len;
-			iov++;
-			n--;
-		}
-		if (n > 0) {
-			iov->iov_base = (char *)iov->iov_base + k;
-			iov->iov_len -= (size_t)k;
-		}
+		put = (size_t)k;
 	}
 }
 
@@ -112,16 +98,10 @@ bk_pwrite_all(int fd, const void *p, size_t n, uint64_t off,
 	const char *s = p;
 	ssize_t k;
 
-	while (n > 0) {
-		if ((k = pwrite(fd, s, n, (off_t)off)) == -1) {
+	for (; n > 0; s += k, n -= (size_t)k, off += (uint64_t)k)
+		while ((k = pwrite(fd, s, n, (off_t)off)) == -1)
 			if (!again(fd, POLLOUT))
 				return write_fault(what, errno, f);
-			continue;
-		}
-		s += k;
-		n -= (size_t)k;
-		off += (uint64_t)k;
-	}
 	return 0;
 }
 
@@ -132,18 +112,13 @@ bk_pread_all(int fd, void *p, size_t n, uint64_t off, const char *what,
 	char *s = p;
 	ssize_t k;
 
-	while (n > 0) {
-		if ((k = pread(fd, s, n, (off_t)off)) == -1) {
+	for (; n > 0; s += k, n -= (size_t)k, off += (uint64_t)k) {
+		while ((k = pread(fd, s, n, (off_t)off)) == -1)
 			if (!again(fd, POLLIN))
 				return read_fault(what, errno, f);
-			continue;
-		}
 		if (k == 0)
 			return bk_fault_set(f, BK_IO,
 			    "cannot read '%s': it ends %zu bytes early", what, n);
-		s += k;
-		n -= (size_t)k;
-		off += (uint64_t)k;
 	}
 	return 0;
 }
