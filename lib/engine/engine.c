@@ -16,6 +16,7 @@ const struct bk_engine_ops *const bk_engine_table[] = {
 	&bk_engine_files,
 	&bk_engine_exec,
 	&bk_engine_fake,
+	&bk_engine_postgres,
 	NULL
 };
 
