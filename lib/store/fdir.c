@@ -179,7 +179,7 @@ pop(struct walk *w, size_t len)
 	w->path[len] = '\0';
 }
 
-/* May the path, of a file or of a directory with its '/', be or hold a match? */
+/* Is the path, of a directory with its '/', or may it hold, a match? */
 static bool
 wanted(const struct walk *w)
 {

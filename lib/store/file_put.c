@@ -38,7 +38,7 @@ struct file_put {
 	struct bk_put base;
 	unsigned int flags;
 	int dir, fd;
-	uint64_t written, started;	/* bytes; those on their way to the disk */
+	uint64_t written, started;	/* bytes; those sent to the disk */
 	dev_t dev;
 	ino_t ino;
 	char temp[NAME_MAX + 1];
@@ -93,8 +93,8 @@ make_temp(const struct bk_file *s, const char *key, int *dir,
 		if (err != ENOENT)
 			break;
 	}
-	return bk_fault_errno(f, bk_file_status(err), err, "cannot create a file in "
-	    "'%s/%.*s'", s->path, (int)parent, key);
+	return bk_fault_errno(f, bk_file_status(err), err,
+	    "cannot create a file in '%s/%.*s'", s->path, (int)parent, key);
 }
 
 /* Is the name that was to be published our own file? */
@@ -109,7 +109,7 @@ is_ours(int dir, const char *name, dev_t dev, ino_t ino)
 
 /*
  * Give ${temp} the name ${name} unless that is taken.  0, or -1 with errno:
- * EEXIST; ENOTSUP where the file system has no way to do that.
+ * EEXIST; EOPNOTSUPP where the file system has no way to do that.
  */
 static int
 rename_new(int dir, const char *temp, const char *name)
@@ -119,13 +119,13 @@ rename_new(int dir, const char *temp, const char *name)
 	if (errno != EINVAL && errno != ENOSYS)
 		return -1;
 	if (linkat(dir, temp, dir, name, 0) == 0) {
-		/* If this fails the temporary is debris, the object is whole. */
+		/* Where this fails a temporary stays, the object is whole. */
 		(void)unlinkat(dir, temp, 0);
 		return 0;
 	}
 	if (errno == EPERM || errno == EOPNOTSUPP || errno == ENOSYS ||
 	    errno == EMLINK)
-		errno = ENOTSUP;
+		errno = EOPNOTSUPP;
 	return -1;
 }
 
@@ -223,26 +223,33 @@ static int
 publish(const struct file_put *p, struct bk_fault *f)
 {
 	struct stat st;
-	int rc, err;
+	int err = EOPNOTSUPP;
 
-	rc = p->flags & BK_PUT_NEW ? rename_new(p->dir, p->temp, p->name) :
-	    renameat(p->dir, p->temp, p->dir, p->name);
-	err = errno;
-	if (rc == -1 && (p->flags & BK_PUT_NEW) && err == ENOTSUP) {
-		if (fstatat(p->dir, p->name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+	if (p->flags & BK_PUT_NEW) {
+		if (rename_new(p->dir, p->temp, p->name) == 0)
+			return 0;
+		err = errno;
+		if (err == EOPNOTSUPP && fstatat(p->dir, p->name, &st,
+		    AT_SYMLINK_NOFOLLOW) == 0)
 			err = EEXIST;
-		else if ((rc = renameat(p->dir, p->temp, p->dir, p->name)) == -1)
-			err = errno;
 	}
-	if (rc == -1 && is_ours(p->dir, p->name, p->dev, p->ino))
-		rc = 0;
-	if (rc == 0)
+	if (err == EOPNOTSUPP) {
+		if (renameat(p->dir, p->temp, p->dir, p->name) == 0)
+			return 0;
+		err = errno;
+	}
+	if (is_ours(p->dir, p->name, p->dev, p->ino)) {
+		(void)unlinkat(p->dir, p->temp, 0);
 		return 0;
-	if (err == EEXIST && fstatat(p->dir, p->name, &st,
-	    AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode))
+	}
+	if (err != EEXIST)
+		return bk_fault_errno(f, bk_file_status(err), err,
+		    "cannot rename '%s' to '%s'", p->temp, p->name);
+	if (fstatat(p->dir, p->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    S_ISREG(st.st_mode))
 		return BK_EXISTS;
-	return bk_fault_errno(f, err == EEXIST ? BK_CANTCREATE : bk_file_status(err),
-	    err, "cannot rename '%s' to '%s'", p->temp, p->name);
+	return bk_fault_set(f, BK_CANTCREATE,
+	    "what is there under '%s' is no object", p->name);
 }
 
 int

@@ -262,7 +262,7 @@ bk_store_stat(struct bk_store *s, const char *key, struct bk_object *o,
 	return rc;
 }
 
-/* A range of no bytes cannot be asked of a server; it must lie inside though. */
+/* No server can be asked for no bytes; they must lie inside though. */
 static int
 get_nothing(struct bk_store *s, const char *key, uint64_t off,
     struct bk_fault *f)
