@@ -13,13 +13,13 @@ struct conform {
 	const char *name;	/* of the backend, for the claims */
 	/* Open a new, empty store.  NULL with ${f} set. */
 	struct bk_store *(*fresh)(void *arg, struct bk_fault *f);
-	/* Open the store that was opened last again, as another process would. */
+	/* Open the last one again, as another process would. */
 	struct bk_store *(*again)(void *arg, struct bk_fault *f);
 	void *arg;
-	unsigned int many;	/* keys for listing in pages: 2500 if the server is quick */
+	unsigned int many;	/* keys listed in pages: 2500 where that is quick */
 	unsigned int doomed;	/* keys removed at once: 1100 */
 	size_t part;		/* size from which a put is made of parts */
-	size_t debris;		/* bytes after which a killed put has left something */
+	size_t debris;		/* bytes from which a killed put leaves a trace */
 };
 
 void store_conform(const struct conform *c);

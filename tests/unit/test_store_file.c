@@ -101,14 +101,16 @@ urls(void)
 		ok_int(f.status, bad[i].status, f.text);
 		bk_fault_clear(&f);
 	}
-	snprintf(url, sizeof(url), "file://localhost%s/new/a%%20b//", tap_dir());
+	snprintf(url, sizeof(url), "file://localhost%s/new/a%%20b//",
+	    tap_dir());
 	s = bk_store_open(&tap_ctx, url, &opts, &f);
 	ok(s != NULL, "made with what lacks above: %s", f.text);
 	if (s == NULL)
 		return;
 	snprintf(path, sizeof(path), "%s/new/a b", tap_dir());
 	ok_int(access(path, F_OK), 0, "it is there");
-	snprintf(want, sizeof(want), "file://localhost%s/new/a%%20b", tap_dir());
+	snprintf(want, sizeof(want), "file://localhost%s/new/a%%20b",
+	    tap_dir());
 	ok_text(s->url, want, "its URL without final slashes");
 	bk_store_close(s);
 	snprintf(url, sizeof(url), "file:///etc/passwd/x");
@@ -236,7 +238,8 @@ directories(void)
 	ok(bk_store_put_begin(s, "k", NULL, &f) == NULL, "no new put");
 	ok_int(f.status, BK_NOINPUT, f.text);
 	bk_fault_clear(&f);
-	ok_int(bk_store_stat(s, "k", &o, &f), -1, "nothing is said to be absent");
+	ok_int(bk_store_stat(s, "k", &o, &f), -1,
+	    "nothing is said to be absent");
 	bk_fault_clear(&f);
 	ok_int(objects(s, false), -1, "nor listed as empty");
 	ok_int(access(path, F_OK), -1, "it was not made again");
@@ -245,16 +248,49 @@ directories(void)
 	ok_int(f.status, BK_NOINPUT, f.text);
 }
 
+/* Puts into directories that another process keeps emptying. */
+static void
+vanishing_directories(void)
+{
+	struct bk_fault f = BK_FAULT_INIT;
+	struct bk_store *s = fresh(NULL, &f), *own;
+	const char *theirs = "a/b/theirs", *ours = "a/b/ours";
+	int i, status, rc = 0;
+	pid_t pid;
+
+	fflush(stdout);
+	if ((pid = fork()) == 0) {
+		own = again(NULL, &f);
+		for (i = 0; i < 300 && rc == 0; i++)
+			rc = bk_store_put_small(own, theirs, "x", 1, 0, &f) |
+			    bk_store_remove(own, &theirs, 1, &f);
+		_exit(rc != 0);
+	}
+	for (i = 0; i < 300 && rc == 0; i++)
+		rc = bk_store_put_small(s, ours, "x", 1, BK_PUT_NEW, &f) |
+		    bk_store_remove(s, &ours, 1, &f);
+	ok_int(rc, 0, "put and remove");
+	ok(!bk_faulty(&f), "no fault: %s", f.text);
+	waitpid(pid, &status, 0);
+	ok_int(status, 0, "the other process had none either");
+	ok_int(objects(s, false), 0, "nothing is left");
+	ok_int(objects(s, true), 0, "nothing unfinished either");
+	bk_store_close(s);
+}
+
 /* From now on the kernel answers these two system calls with an errno. */
 static int
 refuse(int nr1, int err1, int nr2, int err2)
 {
 	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data,
+		    nr)),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned int)nr1, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned int)err1),
+		BPF_STMT(BPF_RET | BPF_K,
+		    SECCOMP_RET_ERRNO | (unsigned int)err1),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned int)nr2, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned int)err2),
+		BPF_STMT(BPF_RET | BPF_K,
+		    SECCOMP_RET_ERRNO | (unsigned int)err2),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
 	struct sock_fprog prog = { sizeof(code) / sizeof(code[0]), code };
@@ -376,7 +412,8 @@ puts_big(struct bk_store *s)
 	struct bk_put *p;
 	int i, rc = 0;
 
-	if (bk_store_put_begin(s, "early", &opts, &f) != NULL || f.status != BK_IO)
+	if (bk_store_put_begin(s, "early", &opts, &f) != NULL ||
+	    f.status != BK_IO)
 		return 1;
 	bk_fault_clear(&f);
 	if ((p = bk_store_put_begin(s, "d/big", NULL, &f)) == NULL)
@@ -499,6 +536,7 @@ main(void)
 	foreign();
 	long_names();
 	directories();
+	vanishing_directories();
 	other_file_systems();
 	disk_full();
 	unprivileged();
