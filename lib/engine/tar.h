@@ -11,6 +11,7 @@
 #ifndef BK_TAR_H
 #define BK_TAR_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "fault.h"
