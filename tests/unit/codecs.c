@@ -52,7 +52,7 @@ dump_like(size_t n)
 		abort();
 	while (b.len < n) {
 		seed = seed * 1103515245 + 12345;
-		b.len += (size_t)sprintf(b.p + b.len,
+		b.len += (size_t)snprintf(b.p + b.len, b.size - b.len,
 		    "%u\t%s\t%u.%02u\t2026-%02u-%02u\t%08x\n", ++id,
 		    words[seed >> 16 & 7], seed >> 20, seed >> 8 & 63,
 		    1 + (seed >> 12) % 12, 1 + (seed >> 17) % 28,
