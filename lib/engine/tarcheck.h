@@ -10,6 +10,8 @@
 #ifndef BK_TARCHECK_H
 #define BK_TARCHECK_H
 
+#include <stddef.h>
+
 #include "fault.h"
 
 struct bk_tarcheck;
