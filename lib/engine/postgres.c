@@ -31,5 +31,9 @@ const struct bk_engine_ops bk_engine_postgres = {
 	.dump_open = bk_pg_dump_open,
 	.dump_run = bk_pg_dump_run,
 	.dump_close = bk_pg_dump_close,
+	.restore_open = bk_pg_restore_open,
+	.restore_write = bk_pg_restore_write,
+	.restore_commit = bk_pg_restore_commit,
+	.restore_close = bk_pg_restore_close,
 	.marks = marks,
 };
