@@ -13,6 +13,7 @@
 #include "names.h"
 
 const struct bk_engine_ops *const bk_engine_table[] = {
+	&bk_engine_sqlite,
 	&bk_engine_files,
 	&bk_engine_exec,
 	&bk_engine_fake,
