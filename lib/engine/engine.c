@@ -15,6 +15,7 @@
 const struct bk_engine_ops *const bk_engine_table[] = {
 	&bk_engine_sqlite,
 	&bk_engine_files,
+	&bk_engine_mysql,
 	&bk_engine_exec,
 	&bk_engine_fake,
 	&bk_engine_postgres,
@@ -22,6 +23,17 @@ const struct bk_engine_ops *const bk_engine_table[] = {
 };
 
 static const char timeout_text[] = "timeout";
+
+static bool
+has_scheme(const struct bk_engine_ops *e, const char *scheme)
+{
+	const char *const *s;
+
+	for (s = e->schemes; *s != NULL; s++)
+		if (strcmp(*s, scheme) == 0)
+			return true;
+	return false;
+}
 
 /* Is there a program bk-engine-${name}? */
 static bool
@@ -57,12 +69,10 @@ const struct bk_engine_ops *
 bk_engine_for(const struct bk_ctx *ctx, const char *scheme, struct bk_fault *f)
 {
 	const struct bk_engine_ops *const *e;
-	const char *const *s;
 
 	for (e = bk_engine_table; *e != NULL; e++)
-		for (s = (*e)->schemes; *s != NULL; s++)
-			if (strcmp(*s, scheme) == 0)
-				return *e;
+		if (has_scheme(*e, scheme))
+			return *e;
 	if (plugin_exists(ctx, scheme))
 		return &bk_engine_plugin;
 	return unknown("source or target", scheme, f);
@@ -74,7 +84,7 @@ bk_engine_named(const struct bk_ctx *ctx, const char *name, struct bk_fault *f)
 	const struct bk_engine_ops *const *e;
 
 	for (e = bk_engine_table; *e != NULL; e++)
-		if (strcmp((*e)->name, name) == 0)
+		if (strcmp((*e)->name, name) == 0 || has_scheme(*e, name))
 			return *e;
 	if (plugin_exists(ctx, name))
 		return &bk_engine_plugin;
@@ -222,7 +232,9 @@ check_target(const struct bk_restore *r, struct bk_fault *f)
 		return -1;
 	if (r->ops->flags & BK_ENGINE_ANY)
 		return 0;
-	if (made == NULL || strcmp(made, mine) != 0)
+	/* One engine may have several names: "mysql" and "mariadb". */
+	if (made == NULL || (strcmp(made, mine) != 0 &&
+	    (r->ops == &bk_engine_plugin || !has_scheme(r->ops, made))))
 		return bk_fault_set(f, BK_USAGE,
 		    "'%s' cannot take what engine '%s' made", t->text,
 		    made != NULL ? made : "");

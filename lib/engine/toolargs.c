@@ -127,6 +127,7 @@ push(struct bk_argv *a, char *s, struct bk_fault *f)
 		    "more than %d arguments for a tool", BK_ARGV_MAX);
 	}
 	a->v[a->n++] = s;
+	a->v[a->n] = NULL;
 	return 0;
 }
 
