@@ -17,6 +17,7 @@
 
 const struct bk_store_ops *const bk_store_table[] = {
 	&bk_store_file,
+	&bk_store_s3,
 	NULL
 };
 
