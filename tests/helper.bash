@@ -32,3 +32,13 @@ nothing_listed() {
 plain() {
 	run --separate-stderr sh -c "$1"
 }
+
+# Set ${pub} to a new directory that others can reach, and ${as} to a prefix
+# that drops root's rights (empty for others); the test removes ${pub}.
+as_other() {
+	pub=$(mktemp -d /tmp/bk-test-XXXXXX) as=
+	chmod 755 "$pub"
+	[ "$(id -u)" = 0 ] || return 0
+	as="setpriv --reuid=65534 --regid=65534 --clear-groups"
+	$as test -x "$B/bin/bk-dump" || skip "others cannot reach the programs"
+}
