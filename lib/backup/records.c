@@ -64,6 +64,14 @@ nothing_behind(struct bk_records_in *in, struct bk_fault *f)
 	}
 }
 
+/* What the program before said of itself. */
+static int
+told(struct bk_fault *f)
+{
+	f->upstream = true;
+	return -1;
+}
+
 /* The list ended with ${end}: BK_END, or -1 with what that means. */
 static int
 read_end(struct bk_records_in *in, const json_t *end, struct bk_fault *f)
@@ -80,19 +88,19 @@ read_end(struct bk_records_in *in, const json_t *end, struct bk_fault *f)
 		    "count the %llu records that came",
 		    (unsigned long long)in->count);
 	if (strcmp(how, "failed") == 0) {
-		f->upstream = !bk_faulty(f);
-		return bk_fault_set(f, status >= 1 && status <= 127 ?
+		(void)bk_fault_set(f, status >= 1 && status <= 127 ?
 		    (int)status : BK_DATA, "the program that made the list "
 		    "failed with status %lld", (long long)status);
+		return told(f);
 	}
 	if (strcmp(how, "ok") != 0)
 		return bk_fault_set(f, BK_DATA, "the list ends neither ok nor "
 		    "failed");
 	if (bk_json_get_int(end, "unreadable") > 0) {
-		f->upstream = !bk_faulty(f);
-		return bk_fault_set(f, BK_NO, "%lld manifests could not be read "
+		(void)bk_fault_set(f, BK_NO, "%lld manifests could not be read "
 		    "when the list was made",
 		    (long long)bk_json_get_int(end, "unreadable"));
+		return told(f);
 	}
 	if (in->count == 0)
 		return bk_fault_set(f, BK_NOINPUT, "the list holds no record");

@@ -85,7 +85,7 @@ below(const char *store, const char *root, char *out, size_t size)
 		return snprintf(out, size, "%s", "");
 	while (base < len && store[base] == '/')
 		base++;
-	return snprintf(out, size, "%.*s/", (int)(len - base), store + base);
+	return snprintf(out, size, "%.*s:", (int)(len - base), store + base);
 }
 
 static void

@@ -12,8 +12,8 @@
 /*
  * Append the table of ${l}, as old as ${now} (ms) tells, in lines of at most
  * ${width} columns where that can be: tags are cut first, an id never.
- * Names stand below ${root}, the URL of the set they were asked from: those
- * of other sets show their path.  0 or -1.
+ * ${root} is the URL that was asked for: a name of a set below it has that
+ * set's path before it, "team/app:name".  0 or -1.
  */
 int bk_table(const struct bk_list *l, const char *root, int64_t now,
     unsigned int width, struct bk_buf *out, struct bk_fault *f);
