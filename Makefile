@@ -41,7 +41,7 @@ ALL_LDFLAGS = -pie -pthread -Wl,--as-needed -Wl,-z,relro,-z,now $(LDFLAGS) $(ins
 
 LIB_SRC := $(wildcard $(foreach r,$(ROOMS),lib/$(r)/*.c))
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
-SHARED_OBJ := $(patsubst %,$(B)/cmd/%.o,prog progress)
+SHARED_OBJ := $(patsubst cmd/%.c,$(B)/cmd/%.o,$(filter-out cmd/bk.c cmd/bk-%,$(wildcard cmd/*.c)))
 PROG_BIN := $(PROGS:%=$(B)/bin/%)
 TEST_SRC := $(wildcard tests/unit/test_*.c)
 TEST_BIN := $(TEST_SRC:tests/unit/%.c=$(B)/unit/%)

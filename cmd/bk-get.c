@@ -8,26 +8,20 @@
  */
 #include <unistd.h>
 
-#include "fetch.h"
 #include "names.h"
-#include "pick.h"
 #include "prog.h"
 #include "stream.h"
 #include "undo.h"
 #include "when.h"
+#include "which.h"
 
-#define MANY 64
-
-enum { ID = 256, NAME, LATEST, AT, RAW, DECODE, UNDO, MEMORY, TIMEOUT };
+enum { RAW = 256, DECODE, MEMORY, TIMEOUT };
 
 static const struct bk_opt opts[] = {
-	{ ID, "id", "ID", "of the store: the backup with this id", 0 },
-	{ NAME, "name", "NAME", "of the store: backups of this name", 0 },
-	{ LATEST, "latest", NULL, "the newest of them", 0 },
-	{ AT, "at", "TIME", "the newest at or before TIME", 0 },
+	BK_WHICH_OPTS,
 	{ RAW, "raw", NULL, "write the stored bytes, not a stream", 0 },
 	{ DECODE, "decode", NULL, "with --raw: undo the filters", 0 },
-	{ UNDO, "undo", ".EXT=COMMAND", "with --decode: undo a pipe filter", BK_OPT_MANY },
+	BK_WHICH_OPT_UNDO,
 	{ MEMORY, "memory", "N", "buffers of the download (32M)", 0 },
 	{ TIMEOUT, "timeout", "DURATION", "longest time for one request with its retries (10m)", 0 },
 	BK_OPT_COMMON
@@ -40,11 +34,8 @@ static const struct bk_prog prog = { "bk-get",
 
 struct get {
 	struct bk_store_opts store;
-	struct bk_list_req pick;
-	const char *url;
-	const char *undo[MANY + 1];
-	size_t nundo;
-	bool picks, raw, decode;
+	struct bk_which which;
+	bool raw, decode;
 };
 
 static void
@@ -54,34 +45,11 @@ option(struct get *o, int key, const char *arg)
 	unsigned long long n;
 
 	switch (key) {
-	case ID:
-		o->pick.id = arg;
-		if (!bk_ulid_ok(arg))
-			bk_usage("--id '%s': want the 26 characters of an id", arg);
-		break;
-	case NAME:
-		o->pick.name = arg;
-		if (!bk_name_ok(arg))
-			bk_usage("--name '%s' is no name of 1 to %d bytes", arg,
-			    BK_NAME_MAX);
-		break;
-	case LATEST:
-		o->pick.latest = true;
-		break;
-	case AT:
-		(void)bk_time_parse_rel(arg, bk_ctx->now(), &o->pick.at, &f);
-		break;
 	case RAW:
 		o->raw = true;
 		break;
 	case DECODE:
 		o->decode = true;
-		break;
-	case UNDO:
-		if (o->nundo == MANY)
-			bk_usage("more than %d --undo", MANY);
-		o->undo[o->nundo++] = arg;
-		(void)bk_undo_check(arg, &f);
 		break;
 	case MEMORY:
 		if (bk_bytes_parse(arg, &n, &f) == 0 && n < 16 << 20)
@@ -108,23 +76,14 @@ parse(struct get *o)
 	int key, n;
 
 	while ((key = bk_opt_next(&arg)) != -1)
-		option(o, key, arg);
-	if ((n = bk_operands(&words)) > 1)
-		bk_usage("want one store at most; '%s' is a second operand",
-		    words[1]);
-	o->url = n == 1 ? words[0] : NULL;
-	o->picks = o->pick.id != NULL || o->pick.name != NULL ||
-	    o->pick.latest || o->pick.at != INT64_MIN;
-	if (o->picks && o->url == NULL &&
-	    (o->url = bk_ctx->env("BK_STORE")) == NULL)
-		bk_usage("--id, --name, --latest and --at want a store");
-	if (o->picks && o->pick.id == NULL && !o->pick.latest &&
-	    o->pick.at == INT64_MIN)
-		bk_usage("with --name, want --latest or --at");
+		if (!bk_which_option(&o->which, key, arg))
+			option(o, key, arg);
 	if (o->decode && !o->raw)
 		bk_usage("--decode goes with --raw");
-	if (o->nundo > 0 && !o->decode)
+	if (o->which.nundo > 0 && !o->decode)
 		bk_usage("--undo goes with --raw --decode");
+	n = bk_operands(&words);
+	bk_which_done(&o->which, words, n);
 }
 
 static int
@@ -152,79 +111,42 @@ tap(void *arg, const void *p, size_t n, struct bk_fault *f)
 }
 
 static int
-get_raw(const struct get *o, struct bk_store *s, const struct bk_record *rec,
-    struct bk_fault *f)
+get_raw(const struct get *o, struct bk_origin *from, struct bk_fault *f)
 {
-	const struct bk_undo_opts uo = { .ctx = bk_ctx, .pipes = o->undo };
+	const struct bk_undo_opts uo = { .ctx = bk_ctx,
+		.pipes = o->which.undo };
 	struct tap t = { to_stdout, NULL };
 	struct bk_undo *undo = NULL;
+	json_t *end = NULL;
 	int rc = -1;
 
 	if (o->decode) {
-		undo = bk_undo_open(&uo, json_object_get(rec->json, "filters"),
+		undo = bk_undo_open(&uo, json_object_get(from->header, "filters"),
 		    to_stdout, NULL, f);
 		if (undo == NULL)
 			return -1;
 		t = (struct tap){ bk_undo_write, undo };
 	}
-	if (bk_fetch(s, rec, tap, &t, f) == 0)
+	if (bk_origin_read(from, tap, &t, &end, f) == 0)
 		rc = undo == NULL ? 0 : bk_undo_finish(undo,
-		    json_object_get(rec->json, "stages"), f);
+		    json_object_get(end, "stages"), f);
+	json_decref(end);
 	bk_undo_free(undo);
 	return rc;
 }
 
 static int
-get_stream(struct bk_store *s, const struct bk_record *rec,
-    struct bk_stream_out *out, struct bk_fault *f)
-{
-	struct tap t = { bk_stream_write, out };
-	json_t *header = NULL, *end = NULL;
-	int rc = -1;
-
-	if ((header = bk_fetch_header(rec, f)) != NULL &&
-	    (end = bk_fetch_end(rec, f)) != NULL &&
-	    bk_stream_put_header(out, header, f) == 0 &&
-	    bk_fetch(s, rec, tap, &t, f) == 0)
-		rc = bk_stream_put_end(out, end, f);
-	json_decref(end);
-	json_decref(header);
-	return rc;
-}
-
-/* Which backup, and its open store. */
-static int
-find(const struct get *o, struct bk_records_in *in, struct bk_store **s,
-    struct bk_record *rec, struct bk_fault *f)
-{
-	const char *url;
-
-	if (in != NULL && bk_pick_input(in, rec, f) == -1)
-		return -1;
-	url = o->url != NULL ? o->url : rec->store;
-	if (url == NULL)
-		return bk_fault_set(f, BK_USAGE, "the record names no store: "
-		    "give it as operand");
-	if ((*s = bk_store_open(bk_ctx, url, &o->store, f)) == NULL)
-		return -1;
-	return in != NULL ? 0 : bk_pick_store(bk_ctx, *s, &o->pick, rec, f);
-}
-
-static int
-get(const struct get *o, struct bk_records_in *in, struct bk_stream_out *out,
+get_stream(struct bk_origin *from, struct bk_stream_out *out,
     struct bk_fault *f)
 {
-	struct bk_record rec = BK_RECORD_INIT;
-	struct bk_store *s = NULL;
+	struct tap t = { bk_stream_write, out };
+	json_t *end = NULL;
 	int rc = -1;
 
-	if (find(o, in, &s, &rec, f) == 0) {
-		bk_progress_total(rec.bytes);
-		rc = out != NULL ? get_stream(s, &rec, out, f) :
-		    get_raw(o, s, &rec, f);
-	}
-	bk_record_release(&rec);
-	bk_store_close(s);
+	if (bk_stream_put_header(out, from->header, f) == 0 &&
+	    bk_origin_read(from, tap, &t, &end, f) == 0)
+		rc = bk_stream_put_end(out, end, f);
+	json_decref(end);
 	return rc;
 }
 
@@ -233,33 +155,29 @@ main(int argc, char *argv[])
 {
 	struct bk_fault f = BK_FAULT_INIT;
 	struct get o = { .store = { .read_only = true },
-		.pick = BK_LIST_REQ_INIT };
+		.which = BK_WHICH_INIT(&o.store) };
+	struct bk_origin from = BK_ORIGIN_INIT;
 	struct bk_stream_out *out = NULL;
-	struct bk_records_in *in = NULL;
-	struct bk_record none = BK_RECORD_INIT;
-	struct bk_rbuf *r = NULL;
 
 	bk_init(&prog, argc, argv);
 	parse(&o);
-	if (!o.picks)
-		bk_refuse_tty(STDIN_FILENO);
 	bk_refuse_tty(STDOUT_FILENO);
 
 	if (!o.raw && (out = bk_stream_writer(STDOUT_FILENO, &f)) == NULL)
 		goto out;
-	if (!o.picks && ((r = bk_rbuf_new(STDIN_FILENO, "standard input",
-	    &f)) == NULL ||
-	    (in = bk_records_reader(r, BK_RECORDS_ONE, &f)) == NULL))
-		goto out;
-	if (get(&o, in, out, &f) == -1) {
-		if (out != NULL)
-			bk_stream_put_failed(out, "bk-get", &f, NULL);
-	} else if (in != NULL)
-		/* The backup is out; did the program fail that chose it? */
-		(void)bk_records_next(in, &none, &f);
+	if (bk_origin_open(&from, &o.which.origin, &f) == 0) {
+		bk_progress_total(from.rec.bytes);
+		if ((out != NULL ? get_stream(&from, out, &f) :
+		    get_raw(&o, &from, &f)) == 0) {
+			/* The backup is out; did the program fail that chose it? */
+			(void)bk_origin_end(&from, &f);
+			goto out;
+		}
+	}
+	if (out != NULL)
+		bk_stream_put_failed(out, prog.name, &f, NULL);
 out:
-	bk_records_in_free(in);
-	bk_rbuf_free(r);
+	bk_origin_release(&from);
 	bk_stream_out_free(out);
 	return bk_exit(&f);
 }

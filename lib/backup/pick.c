@@ -75,7 +75,7 @@ bk_pick_store(const struct bk_ctx *ctx, struct bk_store *s,
 		(void)bk_list_none(s, req, BK_NOINPUT, f);
 	else if (l.len > 1)
 		(void)bk_fault_set(f, BK_USAGE, "%zu backups match: choose one "
-		    "with --id, or with --latest or --at", l.len);
+		    "with --id, or with --name and --latest or --at", l.len);
 	else if (bk_record_current(&l.rec[0], f) == 0) {
 		*rec = l.rec[0];
 		l.rec[0] = (struct bk_record)BK_RECORD_INIT;
