@@ -5,9 +5,11 @@
 #   make install         PREFIX, DESTDIR honoured
 #
 # DEV=1 adds warnings and -Werror; SANITIZE=address,undefined instruments.
-# Programs (cmd/bk*.c), modules and unit tests are found by their place.
+# Programs ({cmd,supervisor}/bk*.c), modules and unit tests are found by their
+# place.
 
-PROGS := $(patsubst cmd/%.c,%,$(wildcard cmd/bk.c cmd/bk-*.c))
+PROG_SRC := $(wildcard cmd/bk.c cmd/bk-*.c supervisor/bk-*.c)
+PROGS := $(notdir $(PROG_SRC:.c=))
 
 VERSION = 0.1
 PREFIX ?= /usr/local
@@ -22,7 +24,7 @@ CFLAGS ?= -O2 -g
 B ?= build$(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))$(if $(COVERAGE),-coverage)
 comma := ,
 
-PKGS = jansson libcrypto libdeflate zlib libzstd libcurl expat libpcre2-8 sqlite3
+PKGS = jansson libcrypto libdeflate zlib libzstd libcurl expat libpcre2-8 sqlite3 libconfuse
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS))
 PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS))
 
@@ -35,11 +37,13 @@ warn = -Wall -Wextra $(if $(DEV),-Werror -Wshadow -Wstrict-prototypes \
 harden = -fstack-protector-strong -fPIE $(if $(SANITIZE)$(COVERAGE),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 inst = $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer) $(if $(COVERAGE),--coverage -O0)
-quote = $(foreach r,$(ROOMS),-iquote lib/$(r)) -iquote cmd -iquote tests/unit
+quote = $(foreach r,$(ROOMS),-iquote lib/$(r)) -iquote supervisor -iquote cmd \
+	-iquote tests/unit
 ALL_CFLAGS = $(std) $(warn) $(harden) -pthread $(quote) $(PKG_CFLAGS) $(CFLAGS) $(inst)
 ALL_LDFLAGS = -pie -pthread -Wl,--as-needed -Wl,-z,relro,-z,now $(LDFLAGS) $(inst)
 
-LIB_SRC := $(wildcard $(foreach r,$(ROOMS),lib/$(r)/*.c))
+LIB_SRC := $(wildcard $(foreach r,$(ROOMS),lib/$(r)/*.c)) \
+	$(filter-out $(PROG_SRC),$(wildcard supervisor/*.c))
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
 SHARED_OBJ := $(patsubst cmd/%.c,$(B)/cmd/%.o,$(filter-out cmd/bk.c cmd/bk-%,$(wildcard cmd/*.c)))
 PROG_BIN := $(PROGS:%=$(B)/bin/%)
@@ -47,9 +51,9 @@ TEST_SRC := $(wildcard tests/unit/test_*.c)
 TEST_BIN := $(TEST_SRC:tests/unit/%.c=$(B)/unit/%)
 HELP_SRC := $(filter-out $(TEST_SRC),$(wildcard tests/unit/*.c))
 HELP_OBJ := $(HELP_SRC:%.c=$(B)/%.o)
-HEADERS := $(wildcard lib/*/*.h cmd/*.h)
+HEADERS := $(wildcard lib/*/*.h supervisor/*.h cmd/*.h)
 MAN := $(wildcard man/*.[1-8])
-DEPS := $(LIB_OBJ:.o=.d) $(HELP_OBJ:.o=.d) $(PROGS:%=$(B)/cmd/%.d) $(SHARED_OBJ:.o=.d) \
+DEPS := $(LIB_OBJ:.o=.d) $(HELP_OBJ:.o=.d) $(PROG_SRC:%.c=$(B)/%.d) $(SHARED_OBJ:.o=.d) \
 	$(TEST_SRC:%.c=$(B)/%.d)
 
 .DELETE_ON_ERROR:
@@ -67,9 +71,18 @@ $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
+link = $(CC) $(ALL_LDFLAGS) -o $@ $< $(SHARED_OBJ) $(B)/libbk.a $(PKG_LIBS) $(LIBS)
+
 $(B)/bin/%: $(B)/cmd/%.o $(SHARED_OBJ) $(B)/libbk.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $< $(SHARED_OBJ) $(B)/libbk.a $(PKG_LIBS)
+	$(link)
+
+$(B)/bin/%: $(B)/supervisor/%.o $(SHARED_OBJ) $(B)/libbk.a
+	@mkdir -p $(@D)
+	$(link)
+
+# GPL-2 only: this program alone links it, and nothing of OpenSSL (DESIGN, 12).
+$(B)/bin/bk-watch: LIBS = -linotifytools
 
 $(B)/unit/%: $(B)/tests/unit/%.o $(HELP_OBJ) $(B)/libbk.a
 	@mkdir -p $(@D)
