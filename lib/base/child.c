@@ -56,7 +56,9 @@ bk_child_reason(const char *tail, char *out, size_t size)
 		best_n = n;
 		for (i = 0; i + 5 <= n; i++)
 			if (strncasecmp(p + i, "fatal", 5) == 0 ||
-			    (i + 6 <= n && strncasecmp(p + i, "error:", 6) == 0))
+			    (i + 6 <= n && strncasecmp(p + i, "error:", 6) == 0) ||
+			    (i + 7 <= n && strncasecmp(p + i, "error ", 6) == 0 &&
+			    isdigit((unsigned char)p[i + 6])))
 				break;
 		if (i + 5 <= n)
 			break;

@@ -49,8 +49,8 @@ struct bk_child_spec {
 
 /*
  * The line of ${tail} that tells best what went wrong: the first with
- * "error:" or "fatal" in any case, else the last that is not blank; cut to
- * ${size}.  "" if there is none.
+ * "error:", "error " and a number, or "fatal" in any case, else the last that
+ * is not blank; cut to ${size}.  "" if there is none.
  */
 void bk_child_reason(const char *tail, char *out, size_t size);
 

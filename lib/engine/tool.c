@@ -224,7 +224,7 @@ said_fault(const char *tool, int status, const char *said, struct bk_fault *f)
 	char line[512];
 
 	base = base == NULL ? tool : base + 1;
-	bk_tool_last_line(said, line, sizeof(line));
+	bk_child_reason(said, line, sizeof(line));
 	/* Many tools begin their messages with their own name. */
 	if (strncmp(line, base, strlen(base)) == 0 && line[strlen(base)] == ':')
 		return bk_fault_set(f, status, "%s", line);

@@ -91,7 +91,7 @@ void bk_tool_last_line(const char *said, char *out, size_t size);
  * Run a client tool with ${input} (a question, may be NULL) to its end and
  * append what it printed to ${out}.  0 if it exited 0; else -1 with ${f} set
  * to the class of its message (69 where ${msgs} has no row for it) and its
- * last line.  spec->flags and spec->in are not looked at.
+ * reason (bk_child_reason).  spec->flags and spec->in are not looked at.
  */
 int bk_tool_ask(const struct bk_ctx *ctx, const struct bk_child_spec *spec,
     const char *input, const struct bk_tool_msg *msgs, struct bk_buf *out,
@@ -115,7 +115,8 @@ struct bk_tool_opts {
 /*
  * Check what the user wrote after "--" (NULL-ended, or NULL).  Refused with
  * 64: the options of the table, in clusters of short ones too; any
- * abbreviation of a long one ('_' counts as '-', as mysql has it); "--";
+ * abbreviation of a long one ('_' counts as '-', and "skip-" and the like
+ * before it do not count, as mysql has it); "--";
  * words that are no options ("--name=value" is the form wanted).
  */
 int bk_tool_opts_check(const struct bk_tool_opts *o, const char *const *args,

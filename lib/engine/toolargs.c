@@ -41,13 +41,20 @@ abbreviates(const char *name, size_t n, const char *option)
 static const struct bk_tool_refusal *
 find_long(const struct bk_tool_opts *o, const char *name, size_t n)
 {
+	static const char *const modifiers[] = {
+		"loose-", "skip-", "disable-", "enable-", "maximum-"
+	};
 	const struct bk_tool_refusal *r;
+	size_t i, len;
 
 	for (r = o->refused; r->option != NULL; r++)
 		if (strlen(r->option) > 1 && abbreviates(name, n, r->option))
 			return r;
-	if (n > 6 && abbreviates(name, 6, "loose-"))
-		return find_long(o, name + 6, n - 6);
+	for (i = 0; i < sizeof(modifiers) / sizeof(*modifiers); i++) {
+		len = strlen(modifiers[i]);
+		if (n > len && abbreviates(name, len, modifiers[i]))
+			return find_long(o, name + len, n - len);
+	}
 	return NULL;
 }
 

@@ -36,6 +36,8 @@ test_options(void)
 		{ { "--comments=0", NULL }, BK_USAGE },
 		{ { "--skip-comm", NULL }, BK_USAGE },
 		{ { "--loose-skip_comments", NULL }, BK_USAGE },
+		{ { "--disable-host", NULL }, BK_USAGE },
+		{ { "--skip-quick", NULL }, 0 },
 		{ { "--ho=x", NULL }, BK_USAGE },
 		{ { "-r", "x", NULL }, BK_USAGE },
 		{ { "-cr", "x", NULL }, BK_USAGE },
