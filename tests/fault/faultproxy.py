@@ -91,6 +91,8 @@ class Message:
         self.head = head
         lines = head.decode("latin-1").split("\r\n")
         self.start = lines[0].split(" ", 2)
+        if len(self.start) < 2:
+            raise ValueError("no HTTP")
         self.fields = {}
         for line in lines[1:]:
             name, _, value = line.partition(":")
@@ -347,7 +349,7 @@ class Proxy:
     async def talk(self, reader, writer, up):
         while True:
             request = await read_head(reader)
-            if request is None or len(request.start) < 3:
+            if request is None:
                 return
             if not await self.exchange(request, reader, writer, up):
                 return
@@ -384,7 +386,9 @@ async def main():
         sys.exit(f"faultproxy: {e}")
     server = await asyncio.start_server(proxy.client, "127.0.0.1", args.port,
                                         limit=HEAD_MAX)
-    print(server.sockets[0].getsockname()[1], flush=True)
+    # In one write, also under PYTHONUNBUFFERED: the reader may close then.
+    sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
+    sys.stdout.flush()
     async with server:
         await server.serve_forever()
 
