@@ -88,6 +88,11 @@ $(B)/unit/%: $(B)/tests/unit/%.o $(HELP_OBJ) $(B)/libbk.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $< $(HELP_OBJ) $(B)/libbk.a $(PKG_LIBS)
 
+# What the benchmarks want: tests/bench/X.c.
+$(B)/bench/%: $(B)/tests/bench/%.o $(B)/libbk.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $< $(B)/libbk.a $(PKG_LIBS)
+
 check:
 	sh tests/run --no-install
 

@@ -16,6 +16,7 @@
 
 #define THREADS_MAX 64
 #define THREADS_AUTO 8			/* memory grows with them */
+#define THREADS_UNDO 4			/* more only wait for the main thread */
 
 enum { OPT_GZIP = 256, OPT_ZSTD, OPT_THREADS, OPT_LEVEL };
 
@@ -26,7 +27,7 @@ static const struct bk_opt opts[] = {
 	  BK_OPT_NUMBER },
 	{ 'd', "decompress", NULL, "undo the last filter of the stream", 0 },
 	{ OPT_THREADS, "threads", "N", "worker threads, 1 to 64 (default: "
-	  "one for each processor, at most 8)", 0 },
+	  "by the processors, at most 8)", 0 },
 	BK_OPT_COMMON
 };
 
@@ -62,11 +63,17 @@ open_codec(void *arg, const json_t *filter, bk_sink_fn *sink, void *sinkarg,
 	return *t == NULL ? -1 : 0;
 }
 
+/*
+ * Undoing leaves a processor to the main thread, which then has as much to do
+ * as a worker: SHA-256, CRC and twice the bytes through pipes.
+ */
 static int
-threads_default(void)
+threads_default(bool undo)
 {
 	long n = sysconf(_SC_NPROCESSORS_ONLN);
 
+	if (undo)
+		n = n > THREADS_UNDO ? THREADS_UNDO : n - 1;
 	return n < 1 ? 1 : n > THREADS_AUTO ? THREADS_AUTO : (int)n;
 }
 
@@ -82,7 +89,6 @@ options(struct job *job)
 	char **words;
 	int key;
 
-	job->threads = threads_default();
 	while ((key = bk_opt_next(&arg)) != -1)
 		switch (key) {
 		case OPT_GZIP:
@@ -105,6 +111,8 @@ options(struct job *job)
 		}
 	if (bk_operands(&words) != 0)
 		bk_usage("want no operands: '%s'", words[0]);
+	if (job->threads == 0)
+		job->threads = threads_default(undo);
 	if (undo) {
 		if (c != NULL || level != NULL)
 			bk_usage("-d takes the format from the stream: no format "

@@ -19,6 +19,8 @@
 #include "frames.h"
 #include "pool.h"
 
+#define PIECE (256 * 1024)
+
 struct slot {
 	uint8_t *in, *out;
 	size_t have;			/* bytes in "in" */
@@ -129,11 +131,21 @@ coder_new(const struct bk_frames *fmt, bool decode, int level, int threads,
 	return NULL;
 }
 
-/* Give ${s}'s output to the sink. */
+/*
+ * Give ${s}'s output to the sink, in pieces that stay in a processor's own
+ * cache while the sink goes over them several times.
+ */
 static int
 give(struct coder *c, const struct slot *s, struct bk_fault *f)
 {
-	return s->got == 0 ? 0 : c->sink(c->arg, s->out, s->got, f);
+	size_t i, n;
+
+	for (i = 0; i < s->got; i += n) {
+		n = s->got - i < PIECE ? s->got - i : PIECE;
+		if (c->sink(c->arg, s->out + i, n, f) == -1)
+			return -1;
+	}
+	return 0;
 }
 
 void *
