@@ -468,6 +468,25 @@ assert i["grantees"] == ["We ird", "alice"] or i["grantees"] == ["We ird"], i
 	"$root/tests/lab/postgres" stop "$BATS_FILE_TMPDIR/lab2"
 }
 
+@test "commands of psql in a plain dump are not carried out" {
+	pg_restrict=$("$PGBIN/pg_dump" app | grep -c '^.restrict ') || skip 'this psql has no restrict'
+	[ "$pg_restrict" -eq 1 ]
+	for line in "\\! touch $PWD/done" '\connect postgres'; do
+		bk-dump exec: --as postgres --ext sql -- sh -c '"$0" app |
+		    sed "s/^.restrict .*/$1/; /^.unrestrict /d"' \
+		    "$PGBIN/pg_dump" "$(printf %s "$line" | sed 's/[\/]/\\&/g')" > s
+		run -65 --separate-stderr bk-restore --into postgres:///new < s
+		said 'restricted'
+		absent new
+	done
+	[ ! -e done ]
+	bk-dump exec: --as postgres --ext sql -- sh -c \
+	    '"$0" app | grep -v "^.\(un\)*restrict "' "$PGBIN/pg_dump" > s
+	bk-restore --into postgres:///oldplain < s
+	same app oldplain
+	q postgres 'DROP DATABASE oldplain'
+}
+
 @test "through compress and a store, and back" {
 	mkdir store
 	bk-dump postgres:///app -t tier=app | bk-compress | bk-put "file://$PWD/store" > rec

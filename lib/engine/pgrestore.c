@@ -198,7 +198,7 @@ check_needs(struct bk_pgrestore *p, const json_t *owners,
 
 	if (has_arg(p, "-O", "--no-owner"))
 		owners = NULL;
-	if (has_arg(p, "-x", "--no-privileges") || has_arg(p, "--no-acl", "-x"))
+	if (has_arg(p, "-x", "--no-privileges") || has_arg(p, "-x", "--no-acl"))
 		grantees = NULL;
 	if (ask_missing(&q, "owners", owners, roles, f) == -1 ||
 	    ask_missing(&q, "grantees", grantees, roles, f) == -1 ||
@@ -391,6 +391,27 @@ out:
 	return rc;
 }
 
+/*
+ * A plain dump without "\\restrict", of a pg_dump from before August 2025,
+ * may hold commands of psql's own, a shell's too, that came out of object
+ * names (CVE-2025-8714).  psql gets a "\\restrict" from us, whose token the
+ * dump cannot know; one that knows no such command goes without.
+ */
+static int
+protect(struct bk_pgrestore *p, struct bk_fault *f)
+{
+	struct bk_fault quiet = BK_FAULT_INIT;
+	char line[64];
+	int n;
+
+	if (p->form != BK_PG_PLAIN || strstr(p->head.p, "\n\\restrict ") != NULL ||
+	    bk_pg_ask(&p->pg, p->admin, "\\restrict bk\n\\unrestrict bk\n", NULL,
+	    &quiet) == -1)
+		return 0;
+	n = snprintf(line, sizeof(line), "\\restrict bk%s\n", p->mark);
+	return bk_child_write(p->child, line, (size_t)n, NULL, NULL, f);
+}
+
 /* What went wrong is known by the client's words, if it had any. */
 static int
 judged(struct bk_pgrestore *p, struct bk_fault *f)
@@ -415,7 +436,7 @@ bk_pg_restore_write(struct bk_restore *r, const void *data, size_t n,
 		if (rc != 0)
 			return rc == BK_MORE ? 0 : -1;
 		p->checked = true;
-		if (start(p, -1, f) == -1)
+		if (start(p, -1, f) == -1 || protect(p, f) == -1)
 			return -1;
 		rc = bk_child_write(p->child, p->head.p, p->head.len, NULL, NULL, f);
 		bk_buf_release(&p->head);
