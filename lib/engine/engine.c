@@ -13,12 +13,12 @@
 #include "names.h"
 
 const struct bk_engine_ops *const bk_engine_table[] = {
+	&bk_engine_postgres,
+	&bk_engine_mysql,
 	&bk_engine_sqlite,
 	&bk_engine_files,
-	&bk_engine_mysql,
 	&bk_engine_exec,
 	&bk_engine_fake,
-	&bk_engine_postgres,
 	NULL
 };
 

@@ -4,6 +4,7 @@
  *
  *	bk-engine-NAME describe URL		one JSON object on a line
  *	bk-engine-NAME dump URL [WORD…]		the payload
+ *	bk-engine-NAME restore --check [--replace] URL
  *	bk-engine-NAME restore [--replace] URL [WORD…]
  *
  * Exit statuses are those of DESIGN 10.  A plug-in has no completeness marks
@@ -90,22 +91,22 @@ exit_class(const struct bk_child *c, int other)
 	    class_of(WEXITSTATUS(status)) : other;
 }
 
-/* Append "describe"'s answer to ${out}. */
+/* Run the plug-in to its end; what it prints goes to ${out}. */
 static int
-ask(struct bk_dump *d, struct plugin *p, struct bk_buf *out,
-    struct bk_fault *f)
+ask(const struct bk_ctx *ctx, struct plugin *p, const char *const *argv,
+    int64_t deadline, struct bk_buf *out, struct bk_fault *f)
 {
-	const char *argv[] = { p->tool, "describe", d->req->uri->text, NULL };
 	const struct bk_child_spec spec = { .argv = argv, .env = p->envv,
-		.deadline = d->req->deadline, .in = -1 };
+		.deadline = deadline, .in = -1 };
 	struct bk_buf tail = BK_BUF_INIT(BK_TAIL_MAX);
 	char last[512];
-	int status = bk_child_capture(d->req->ctx, &spec, NULL, out, &tail, f);
+	int status = bk_child_capture(ctx, &spec, NULL, out, &tail, f);
 
 	if (status > 0) {
 		bk_tool_last_line(bk_buf_text(&tail), last, sizeof(last));
-		bk_fault_set(f, class_of(status), "'%s describe' failed: %s",
-		    p->tool, last[0] != '\0' ? last : "it does not say why");
+		bk_fault_set(f, class_of(status), "'%s %s' failed: %s",
+		    p->tool, argv[1], last[0] != '\0' ? last :
+		    "it does not say why");
 	}
 	bk_buf_release(&tail);
 	return status == 0 ? 0 : -1;
@@ -142,6 +143,7 @@ static int
 plugin_dump_open(struct bk_dump *d, struct bk_fault *f)
 {
 	const struct bk_dump_req *req = d->req;
+	const char *argv[] = { NULL, "describe", req->uri->text, NULL };
 	struct bk_buf out = BK_BUF_INIT(DESCRIBE_MAX);
 	struct plugin *p;
 	json_t *o = NULL;
@@ -150,7 +152,10 @@ plugin_dump_open(struct bk_dump *d, struct bk_fault *f)
 	snprintf(d->engine, sizeof(d->engine), "%s", req->uri->scheme);
 	memcpy(d->ext, "bin", sizeof("bin"));
 	d->priv = p = plugin_new(req->ctx, req->uri, req->source_env, f);
-	if (p == NULL || ask(d, p, &out, f) == -1)
+	if (p == NULL)
+		goto out;
+	argv[0] = p->tool;
+	if (ask(req->ctx, p, argv, req->deadline, &out, f) == -1)
 		goto out;
 	if ((o = bk_json_parse(bk_buf_text(&out), out.len, "the answer",
 	    f)) == NULL ||
@@ -234,10 +239,25 @@ plugin_dump_close(struct bk_dump *d)
 static int
 plugin_restore_open(struct bk_restore *r, struct bk_fault *f)
 {
+	const struct bk_restore_req *req = r->req;
+	const char *argv[] = { NULL, "restore", "--check", req->target->text,
+		NULL, NULL };
+	struct bk_buf out = BK_BUF_INIT(DESCRIBE_MAX);
+	struct plugin *p;
+	int rc;
+
 	r->spool = true;
-	r->priv = plugin_new(r->req->ctx, r->req->target, r->req->source_env,
-	    f);
-	return r->priv == NULL ? -1 : 0;
+	r->priv = p = plugin_new(req->ctx, req->target, req->source_env, f);
+	if (p == NULL)
+		return -1;
+	argv[0] = p->tool;
+	if (req->replace) {
+		argv[3] = "--replace";
+		argv[4] = req->target->text;
+	}
+	rc = ask(req->ctx, p, argv, req->deadline, &out, f);
+	bk_buf_release(&out);
+	return rc;
 }
 
 static int
