@@ -14,13 +14,14 @@
 /* PUT ${text} to the probe's key; the status, or -1. */
 static long
 try_put(struct bk_s3 *s, const char *text, const char *name,
-    const char *value, struct bk_fault *f)
+    const char *value, unsigned int tries, struct bk_fault *f)
 {
 	struct s3_req q = { .code = "" };
 	long status = -1;
 
 	if (s3_req_init(&q, s, "PUT", PROBE, f) == -1)
 		return -1;
+	q.http.tries = tries;
 	s3_header(&q, "content-type", "application/json");
 	if (name != NULL)
 		s3_header(&q, name, value);
@@ -42,9 +43,9 @@ probe_create(struct bk_s3 *s, struct bk_fault *f)
 	long st;
 
 	s->create_only = S3_NO;
-	st = try_put(s, text, "if-none-match", "*", f);
+	st = try_put(s, text, "if-none-match", "*", 0, f);
 	if (st / 100 == 2)
-		st = try_put(s, text, "if-none-match", "*", f);
+		st = try_put(s, text, "if-none-match", "*", 0, f);
 	if (st == 412 || st == 409)
 		s->create_only = S3_YES;
 }
@@ -95,9 +96,13 @@ s3_probe_checksum(struct bk_s3 *s)
 	if (s->checksum == S3_UNKNOWN && s->host == NULL)
 		s->checksum = S3_YES;
 	if (s->checksum == S3_UNKNOWN) {
-		/* A wrong sum must be refused.  "AAAAAA==" is that of "". */
+		/*
+		 * A wrong sum must be refused.  "AAAAAA==" is that of "".
+		 * Once: the refusal reads like a part damaged on its way,
+		 * which is sent again until the time limit.
+		 */
 		st = try_put(s, "{\"bk\":\"probe/1\"}\n",
-		    "x-amz-checksum-crc32c", "AAAAAA==", &quiet);
+		    "x-amz-checksum-crc32c", "AAAAAA==", 1, &quiet);
 		s->checksum = st == 400 ? S3_YES : S3_NO;
 	}
 	return s->checksum == S3_YES;
