@@ -65,6 +65,10 @@ puts() {
 	grep -q '<Code>SlowDown</Code>' answer
 	run -0 curl -s -w '%{http_code}' -d x "$url/a?uploadId=1"
 	[[ $output = *'<Code>InternalError</Code>'*200 ]]
+	rules 'body=@GET'
+	run -0 get /a
+	[ "$output" = 200 ]
+	[ ! -s got ]
 	[ "$(puts)" = 0 ]
 }
 

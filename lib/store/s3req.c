@@ -221,10 +221,15 @@ judge(struct bk_http_req *r)
 	if (r->status / 100 == 2 && !q->completing)
 		return BK_HTTP_DONE;
 	read_error(q);
-	if (r->status / 100 == 2)
-		return strstr(bk_buf_text(&r->answer),
-		    "CompleteMultipartUploadResult") != NULL ?
-		    BK_HTTP_DONE : BK_HTTP_AGAIN;
+	if (r->status / 100 == 2) {
+		if (strstr(bk_buf_text(&r->answer),
+		    "CompleteMultipartUploadResult") != NULL)
+			return BK_HTTP_DONE;
+		/* Neither a result nor an error: an answer cut in front. */
+		if (q->code[0] == '\0')
+			(void)snprintf(q->code, sizeof(q->code), "no result");
+		return BK_HTTP_AGAIN;
+	}
 	if (one_of(q->code, passing))
 		return BK_HTTP_AGAIN;
 	if (one_of(q->code, stale)) {

@@ -12,7 +12,8 @@ A rule is FAULT[=V][@REGEX][#FROM[-[TO]]][%PROB].  REGEX is searched in
 is in percent.  The first rule that applies to a request is carried out:
 
     status=503[:CODE]  answer so, with an S3 error, without asking the server
-    body[=CODE]        answer 200 with an S3 error in the body, likewise
+    body[=CODE]        answer 200 with an S3 error in the body, likewise;
+                       "body=": with no body at all
     close              close the connection instead of an answer
     reset              reset it (RST), likewise
     cutreq[=N]         cut both connections after N bytes of the request's
@@ -326,9 +327,10 @@ class Proxy:
                                       error_xml(code or "ServiceUnavailable"),
                                       entry)
         if fault == "body":
-            return await self.instead(
-                request, reader, writer, 200,
-                error_xml(rule.value or "InternalError", pad=64), entry)
+            body = b"" if rule.value == "" else error_xml(
+                rule.value or "InternalError", pad=64)
+            return await self.instead(request, reader, writer, 200, body,
+                                      entry)
         if fault == "delay":
             await asyncio.sleep(rule.value)
         if up and up[0].at_eof():
