@@ -134,6 +134,7 @@ entry(void *arg, const char *path, const char *text, struct bk_fault *f)
 static int
 one_page(struct page *p, struct s3_req *q, struct bk_fault *f)
 {
+	char token[sizeof(p->token)], upload[sizeof(p->next_upload)];
 	const char *text;
 
 	s3_query(q, "encoding-type", "url");
@@ -142,13 +143,17 @@ one_page(struct page *p, struct s3_req *q, struct bk_fault *f)
 	if (q->http.status / 100 != 2)
 		return s3_refused(q, f);
 	text = bk_buf_text(&q->http.answer);
+	cut(token, sizeof(token), p->token);
+	cut(upload, sizeof(upload), p->next_upload);
 	p->encoded = p->more = false;
 	p->token[0] = p->next_upload[0] = '\0';
 	p->o = (struct bk_object){ NULL, 0, -1 };
 	if (bk_xml_walk(text, q->http.answer.len, about, p, f) == -1 ||
 	    bk_xml_walk(text, q->http.answer.len, entry, p, f) == -1)
 		return -1;
-	if (p->more && p->token[0] == '\0')
+	if (p->more && (p->token[0] == '\0' ||
+	    (strcmp(p->token, token) == 0 &&
+	    strcmp(p->next_upload, upload) == 0)))
 		return bk_fault_set(f, BK_UNAVAILABLE,
 		    "a cut listing names no next page");
 	return 0;
