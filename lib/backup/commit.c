@@ -212,7 +212,7 @@ fill(json_t *o, const struct bk_commit *c, json_t *end, const char *sha256,
 	    copy(o, c, "source", json_object(), f) == -1 ||
 	    bk_json_set_text(o, "time", bk_time_text(c->plan->time, when),
 	    f) == -1 ||
-	    bk_json_set_text(o, "finished", bk_time_text(now(c), when),
+	    bk_json_set_text(o, "finished", bk_time_text(c->plan->finished, when),
 	    f) == -1 ||
 	    copy(o, c, "host", json_null(), f) == -1 ||
 	    copy(o, c, "trigger", json_null(), f) == -1 ||

@@ -19,6 +19,7 @@ struct bk_commit_plan {
 	char id[BK_ULID_LEN + 1];
 	int64_t time;			/* ms; corrected by the clock of the first store */
 	int64_t clock_offset;		/* ms, 0 where it is within 5 minutes */
+	int64_t finished;		/* ms; set by the caller once the input ended */
 	json_t *header;			/* the stream's, borrowed */
 };
 

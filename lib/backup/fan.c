@@ -186,6 +186,8 @@ bk_fan_finish(struct bk_fan *fan, const json_t *end,
 	size_t i;
 
 	bk_sha256_hex(fan->sha, hex);
+	/* Once, so that the manifest is the same in each store. */
+	fan->plan.finished = fan->ctx->now() + fan->plan.clock_offset;
 	for (i = 0; i < fan->n; i++) {
 		why = (struct bk_fault)BK_FAULT_INIT;
 		if (fan->t[i].out)

@@ -151,7 +151,7 @@ bk_fetch_header(const struct bk_record *rec, struct bk_fault *f)
 	if (bk_json_set_text(h, "bk", "stream/1", f) == -1)
 		goto fail;
 	json_object_foreach(rec->json, key, v)
-		if (!of_commit(key) &&
+		if (!of_commit(key) && !json_is_null(v) &&
 		    bk_json_set(h, key, json_incref(v), f) == -1)
 			goto fail;
 	return h;

@@ -83,6 +83,7 @@ commit(struct bk_store *s, const json_t *end, int64_t later,
 	    (c = bk_commit_begin(&ctx, s, &plan, 0, f)) != NULL) {
 		if (bk_commit_write(c, DATA, strlen(DATA), f) == 0) {
 			fake_now += later;
+			plan.finished = fake_now + plan.clock_offset;
 			rc = bk_commit_finish(c, end, hex, rec, f);
 			fake_now -= later;
 		}
