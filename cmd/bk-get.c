@@ -20,7 +20,7 @@ enum { RAW = 256, DECODE, MEMORY, TIMEOUT };
 static const struct bk_opt opts[] = {
 	BK_WHICH_OPTS,
 	{ RAW, "raw", NULL, "write the stored bytes, not a stream", 0 },
-	{ DECODE, "decode", NULL, "with --raw: undo the filters", 0 },
+	{ DECODE, "decode", NULL, "of a raw output: undo the filters", 0 },
 	BK_WHICH_OPT_UNDO,
 	{ MEMORY, "memory", "N", "buffers of the download (32M)", 0 },
 	{ TIMEOUT, "timeout", "DURATION", "longest time for one request with its retries (10m)", 0 },

@@ -28,10 +28,10 @@ static const struct bk_opt opts[] = {
 	{ TEMP_DIR, "temp-dir", "DIR", "where parts go that do not fit in memory", 0 },
 	{ TIMEOUT, "timeout", "DURATION", "longest time for one request with its retries (10m)", 0 },
 	{ RAW, "raw", NULL, "the input is any bytes, not a stream", 0 },
-	{ NAME, "name", "NAME", "with --raw: name of the backup", 0 },
-	{ ENGINE, "engine", "ENGINE", "with --raw: what made the bytes", 0 },
-	{ EXT, "ext", "EXT", "with --raw: suffix of the stored file", 0 },
-	{ TIME, "time", "TIME", "with --raw: when it was made (now)", 0 },
+	{ NAME, "name", "NAME", "of a raw input: name of the backup", 0 },
+	{ ENGINE, "engine", "ENGINE", "of a raw input: what made the bytes", 0 },
+	{ EXT, "ext", "EXT", "of a raw input: suffix of the stored file", 0 },
+	{ TIME, "time", "TIME", "of a raw input: when it was made (now)", 0 },
 	BK_OPT_COMMON
 };
 

@@ -1,11 +1,6 @@
 load helper
 
-setup() {
-	cd "$BATS_TEST_TMPDIR" || return
-	mkdir store
-	S=file://$PWD/store
-	export S root
-}
+setup() { own_store; }
 
 # Put a backup of ${1} bytes and keep its record in rec, its payload's name
 # in obj.

@@ -1,11 +1,6 @@
 load helper
 
-setup() {
-	cd "$BATS_TEST_TMPDIR" || return
-	mkdir store
-	S=file://$PWD/store
-	export S root
-}
+setup() { own_store; }
 
 # Store ${2} bytes as ${1} at time ${3}; more words are options.
 old() {

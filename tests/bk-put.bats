@@ -1,11 +1,6 @@
 load helper
 
-setup() {
-	cd "$BATS_TEST_TMPDIR" || return
-	mkdir store
-	S=file://$PWD/store
-	export S root
-}
+setup() { own_store; }
 
 stream() {
 	python3 "$root/tests/mkstream.py" "$@"

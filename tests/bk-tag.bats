@@ -1,11 +1,6 @@
 load helper
 
-setup() {
-	cd "$BATS_TEST_TMPDIR" || return
-	mkdir store
-	S=file://$PWD/store
-	export S root
-}
+setup() { own_store; }
 
 put() {
 	bk-dump --name "$1" -t tier=app 'fake:?bytes=10' | bk-put "$S" > /dev/null

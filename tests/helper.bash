@@ -23,6 +23,13 @@ one_line() {
 	return 1
 }
 
+# Go to the test's directory, with a file store of its own: store/, ${S}.
+own_store() {
+	cd "$BATS_TEST_TMPDIR" && mkdir store || return
+	S=file://$PWD/store
+	export S root
+}
+
 # No manifest in the file store.
 nothing_listed() {
 	[ -z "$(find "$1/.bk/manifest" -name '*.json' 2>/dev/null)" ]
