@@ -11,10 +11,6 @@
  * The client runs with --binary-mode: it then obeys no commands of its own
  * within the text ("\! command", "system", "source"), so that a dump cannot
  * have anything executed but SQL; and it keeps "\r\n" in routines.
- *
- * A dump sets SQL_MODE without NO_ENGINE_SUBSTITUTION, so that a server which
- * lacks an engine would take its default one and only warn: engines are
- * looked for beforehand.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -24,28 +20,11 @@
 
 #include "json.h"
 #include "mysql.h"
+#include "mysqlscan.h"
 
 #define USER_SCHEMAS "SELECT schema_name FROM information_schema.schemata " \
 	"WHERE schema_name NOT IN ('mysql', 'information_schema', " \
 	"'performance_schema', 'sys')"
-#define SCAN (256 * 1024)
-#define NAMES 128		/* more than one URL names */
-
-/* A few distinct words seen in a dump. */
-struct names {
-	char v[NAMES][256];
-	size_t n;
-};
-
-/* What the text of a dump tells. */
-struct scan {
-	struct bk_mysql_lines lines;
-	bool system;		/* it brings accounts: the "mysql" database */
-	bool proxy;		/* and one that may act as others */
-	struct names dbs;	/* created or used, but for "mysql" */
-	struct names engines;
-	struct names definers;	/* `user`@`host` */
-};
 
 struct restore {
 	struct bk_mysql m;
@@ -80,93 +59,6 @@ static const struct bk_tool_refusal refused[] = {
 };
 
 static const struct bk_tool_opts tool_opts = { "mysql", "", "#C", refused };
-
-/* ---- looking through the dump ---- */
-
-/* Remember ${n} bytes at ${s}, once; what is too long or too much is not. */
-static void
-remember(struct names *l, const char *s, size_t n)
-{
-	size_t i;
-
-	if (n == 0 || n >= sizeof(l->v[0]))
-		return;
-	for (i = 0; i < l->n; i++)
-		if (strlen(l->v[i]) == n && memcmp(l->v[i], s, n) == 0)
-			return;
-	if (l->n == NAMES)
-		return;
-	memcpy(l->v[l->n], s, n);
-	l->v[l->n++][n] = '\0';
-}
-
-/* The text between the first two backquotes at or behind ${s}. */
-static void
-remember_name(struct names *l, const char *s)
-{
-	const char *b = strchr(s, '`');
-	const char *e = b == NULL ? NULL : strchr(b + 1, '`');
-
-	if (e != NULL)
-		remember(l, b + 1, (size_t)(e - b - 1));
-}
-
-static void
-scan_line(void *arg, const char *line, size_t n)
-{
-	struct scan *s = arg;
-	const char *p, *e;
-	unsigned int parts;
-
-	if (strncmp(line, "INSERT INTO ", 12) == 0 || line[0] == '(')
-		return;
-	if (sscanf(line, BK_MYSQL_PARTS, &parts) == 1 ||
-	    strncmp(line, "USE `mysql`;", 12) == 0 ||
-	    strncmp(line, "USE mysql;", 10) == 0)
-		s->system = true;
-	else if (strncmp(line, "USE `", 5) == 0)
-		remember_name(&s->dbs, line);
-	else if (strncmp(line, "GRANT PROXY ON ", 15) == 0)
-		s->proxy = true;
-	else if (strncmp(line, ") ENGINE=", 9) == 0)
-		remember(&s->engines, line + 9, strcspn(line + 9, " ;"));
-	if (n < sizeof(s->lines.line) && (p = strstr(line, "DEFINER=`")) != NULL &&
-	    (e = strstr(p, "`@`")) != NULL && strchr(e + 3, '`') != NULL)
-		remember(&s->definers, p + 8,
-		    (size_t)(strchr(e + 3, '`') + 1 - p - 8));
-}
-
-/* Read all of ${fd}, prove its end, leave it at its start. */
-static int
-scan_file(struct scan *s, int fd, struct bk_fault *f)
-{
-	struct bk_marks *marks;
-	char *block = NULL;
-	ssize_t n = -1;
-	int rc = -1;
-
-	if ((marks = bk_marks_mysql(f)) == NULL)
-		return -1;
-	if ((block = malloc(SCAN)) == NULL) {
-		bk_fault_errno(f, 0, ENOMEM, "restore");
-		goto out;
-	}
-	while ((n = bk_read_full(fd, block, SCAN, "spooled dump", f)) > 0) {
-		bk_mysql_lines(&s->lines, block, (size_t)n, scan_line, s);
-		if (marks->write(marks, block, (size_t)n, f) == -1)
-			goto out;
-	}
-	if (n == -1 || marks->finish(marks, f) == -1)
-		goto out;
-	if (lseek(fd, 0, SEEK_SET) == -1)
-		bk_fault_errno(f, 0, errno, "spooled dump");
-	else
-		rc = 0;
-out:
-	free(block);
-	marks->free(marks);
-	return rc;
-}
 
 /* ---- the target ---- */
 
@@ -287,7 +179,7 @@ check_server(struct restore *t, struct bk_fault *f)
 
 /* None of these may hold anything. */
 static int
-check_names(struct restore *t, const struct names *l, struct bk_fault *f)
+check_names(struct restore *t, const struct bk_mysql_names *l, struct bk_fault *f)
 {
 	size_t i;
 	int rc;
@@ -308,7 +200,7 @@ check_names(struct restore *t, const struct names *l, struct bk_fault *f)
 static int
 check_several(struct restore *t, const json_t *dbs, struct bk_fault *f)
 {
-	struct names *l;
+	struct bk_mysql_names *l;
 	const json_t *v;
 	size_t i;
 	int rc;
@@ -319,7 +211,7 @@ check_several(struct restore *t, const json_t *dbs, struct bk_fault *f)
 		return bk_fault_errno(f, 0, ENOMEM, "restore");
 	json_array_foreach(dbs, i, v)
 		if (json_is_string(v))
-			remember(l, json_string_value(v), json_string_length(v));
+			bk_mysql_remember(l, json_string_value(v), json_string_length(v));
 	rc = check_names(t, l, f);
 	free(l);
 	return rc;
@@ -378,14 +270,14 @@ bk_mysql_restore_open(struct bk_restore *r, struct bk_fault *f)
 
 /* Is it a dump of a whole server? */
 static bool
-brings_all(const struct restore *t, const struct scan *s)
+brings_all(const struct restore *t, const struct bk_mysql_scan *s)
 {
 	return s->system && !t->several;
 }
 
 /* What the dump wants and the server has not. */
 static int
-check_needs(struct restore *t, const struct scan *s, struct bk_fault *f)
+check_needs(struct restore *t, const struct bk_mysql_scan *s, struct bk_fault *f)
 {
 	struct bk_buf b = BK_BUF_INIT(65536);
 	char row[300];
@@ -410,7 +302,7 @@ check_needs(struct restore *t, const struct scan *s, struct bk_fault *f)
 
 /* One can only grant what one has and may pass on. */
 static int
-check_rights(struct restore *t, const struct scan *s, struct bk_fault *f)
+check_rights(struct restore *t, const struct bk_mysql_scan *s, struct bk_fault *f)
 {
 	struct bk_buf b = BK_BUF_INIT(1048576);
 	const char *grants, *lack = NULL;
@@ -438,7 +330,7 @@ check_rights(struct restore *t, const struct scan *s, struct bk_fault *f)
 
 /* Views and routines of absent accounts restore, but fail when used. */
 static void
-warn_definers(struct restore *t, const struct scan *s)
+warn_definers(struct restore *t, const struct bk_mysql_scan *s)
 {
 	struct bk_fault mine = BK_FAULT_INIT;
 	struct bk_buf b = BK_BUF_INIT(1048576);
@@ -473,7 +365,7 @@ create_one(struct restore *t, struct bk_fault *f)
 
 /* Drop the databases that the dump brings, or all where it brings accounts. */
 static int
-drop_theirs(struct restore *t, const struct scan *s, struct bk_fault *f)
+drop_theirs(struct restore *t, const struct bk_mysql_scan *s, struct bk_fault *f)
 {
 	struct bk_buf b = BK_BUF_INIT(1048576);
 	char *rest = NULL, *db;
@@ -493,7 +385,7 @@ drop_theirs(struct restore *t, const struct scan *s, struct bk_fault *f)
 
 /* Empty the target as far as needed; it is ours from here on. */
 static int
-prepare(struct restore *t, const struct scan *s, bool replace,
+prepare(struct restore *t, const struct bk_mysql_scan *s, bool replace,
     struct bk_fault *f)
 {
 	if (t->m.ndbs == 0) {
@@ -546,7 +438,7 @@ out:
 
 /* The names in the text decide, whatever the record says of them. */
 static int
-check_text(struct restore *t, const struct scan *s, bool replace,
+check_text(struct restore *t, const struct bk_mysql_scan *s, bool replace,
     struct bk_fault *f)
 {
 	if (t->m.ndbs == 1 && (s->dbs.n > 0 || s->system))
@@ -564,7 +456,7 @@ check_text(struct restore *t, const struct scan *s, bool replace,
 
 /* Leave no database half restored; accounts that came stay. */
 static void
-undo(struct restore *t, const struct scan *s)
+undo(struct restore *t, const struct bk_mysql_scan *s)
 {
 	struct bk_fault mine = BK_FAULT_INIT;
 
@@ -588,12 +480,12 @@ int
 bk_mysql_restore_commit(struct bk_restore *r, int fd, struct bk_fault *f)
 {
 	struct restore *t = r->priv;
-	struct scan *s;
+	struct bk_mysql_scan *s;
 	int rc = -1;
 
 	if ((s = calloc(1, sizeof(*s))) == NULL)
 		return bk_fault_errno(f, 0, ENOMEM, "restore");
-	if (scan_file(s, fd, f) == -1 ||
+	if (bk_mysql_scan(s, fd, f) == -1 ||
 	    check_text(t, s, r->req->replace, f) == -1 ||
 	    check_needs(t, s, f) == -1 || check_rights(t, s, f) == -1)
 		goto out;
