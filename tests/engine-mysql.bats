@@ -278,6 +278,58 @@ fill() {
 	[[ $(tail -1 out) == *'"end":"failed","status":65'* ]]
 }
 
+# A mariadb-dump of ours before the real one: $1 is what it does instead.
+fake_tool() {
+	real=$(command -v mariadb-dump)
+	mkdir -p bin
+	cat > bin/mariadb-dump <<-END
+	#!/bin/sh
+	case "\$*" in *--version | *--help) exec $real "\$@" ;; esac
+	$1
+	END
+	chmod +x bin/mariadb-dump
+	cp bin/mariadb-dump bin/mysqldump
+}
+
+@test "a tool that fails in whatever way makes no backup" {
+	fake_tool "$(command -v mariadb-dump) \"\$@\" | head -c 3000"
+	PATH=$PWD/bin:$PATH plain "bk-dump --source-env LAB_PW '$url/app' | bk-compress > out"
+	[ "$status" -eq 65 ]
+	said "not complete"
+	fake_tool "$(command -v mariadb-dump) \"\$@\"; echo 'mariadb-dump: Error: half of it' >&2"
+	PATH=$PWD/bin:$PATH plain "bk-dump --source-env LAB_PW '$url/app' | bk-compress > out"
+	[ "$status" -eq 65 ]
+	said "half of it"
+	fake_tool "$(command -v mariadb-dump) \"\$@\"; exit 3"
+	PATH=$PWD/bin:$PATH plain "bk-dump --source-env LAB_PW '$url/app' | bk-compress > out"
+	[ "$status" -eq 65 ]
+	said "exited 3"
+	fake_tool "$(command -v mariadb-dump) \"\$@\"; kill -9 \$\$"
+	PATH=$PWD/bin:$PATH plain "bk-dump --source-env LAB_PW '$url/app' | bk-compress > out"
+	[ "$status" -eq 65 ]
+	[[ $(tail -1 out) == *'"end":"failed","status":65'* ]]
+	fake_tool "exit 0"
+	PATH=$PWD/bin:$PATH plain "bk-dump --source-env LAB_PW '$url/app' | bk-compress > out"
+	[ "$status" -eq 65 ]
+	fake_tool "exec sleep 60"
+	PATH=$PWD/bin:$PATH plain "bk-dump --timeout 2s --source-env LAB_PW '$url/app' | bk-compress > out"
+	[ "$status" -eq 65 ]
+	said "timeout"
+}
+
+@test "a tool older than the server is refused" {
+	mkdir bin
+	printf '#!/bin/sh\necho "mariadb-dump  Ver 10.19 Distrib 10.5.23-MariaDB, for Linux"\n' > bin/mariadb-dump
+	chmod +x bin/mariadb-dump
+	cp bin/mariadb-dump bin/mysqldump
+	PATH=$PWD/bin:$PATH run -78 --separate-stderr dump "$url/app"
+	said "older than the server (10."
+	# MySQL's own carries no accounts of MariaDB.
+	sed -i 's/echo.*/echo "mysqldump  Ver 8.0.36 for Linux on x86_64 (MySQL Community Server - GPL)"/' bin/*
+	PATH=$PWD/bin:$PATH run -78 --separate-stderr dump "$url/"
+	said "install mariadb-dump"
+}
+
 @test "a missing right is named before the dump" {
 	sql -e "CREATE USER low@127.0.0.1 IDENTIFIED BY 'low'; GRANT SELECT ON app.t TO low@127.0.0.1"
 	u=mariadb://low@127.0.0.1:$MARIADB_PORT

@@ -346,7 +346,7 @@ check_words(const char *said, struct bk_fault *f)
 
 	for (i = 0; i < sizeof(bad) / sizeof(*bad); i++)
 		if (strstr(said, bad[i]) != NULL) {
-			bk_tool_last_line(strstr(said, bad[i]), line, sizeof(line));
+			bk_child_reason(said, line, sizeof(line));
 			return bk_fault_set(f, BK_DATA,
 			    "the dump tool exited 0 after an error: %s", line);
 		}
