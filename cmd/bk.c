@@ -84,10 +84,13 @@ help(char **rest, int n)
 {
 	char page[128];
 	size_t i;
+	bool own;
 
 	if (n == 1) {
-		snprintf(page, sizeof(page), "%s%s", strcmp(rest[0], "bk") == 0 ?
-		    "" : "bk-", rest[0]);
+		own = strcmp(rest[0], "bk") == 0 ||
+		    strcmp(rest[0], "backup") == 0 || strcmp(rest[0], "help") == 0;
+		snprintf(page, sizeof(page), "bk%s%s", own ? "" : "-",
+		    own ? "" : rest[0]);
 		execlp("man", "man", page, (char *)NULL);
 		bk_say(BK_LOG_ERROR, "cannot run 'man': %s", strerror(errno));
 		return BK_UNAVAILABLE;
@@ -156,13 +159,27 @@ tell(int fd, struct bk_fault *f)
 	return rc;
 }
 
+/* Hand on how much is to be told: -v for each level that -v has added. */
+static void
+add_verbose(struct stage *s, const bool before[])
+{
+	int level;
+
+	for (level = BK_LOG_INFO; level <= BK_LOG_TRACE; level++)
+		if (!before[level] && bk_shown((enum bk_level)level))
+			add(s, "-v");
+}
+
 static void
 backup_options(struct stage *dump, struct stage *compress, struct stage *put,
     bool *plain)
 {
 	const char *arg;
+	bool before[BK_LOG_TRACE + 1];
 	int key;
 
+	for (key = 0; key <= BK_LOG_TRACE; key++)
+		before[key] = bk_shown((enum bk_level)key);
 	while ((key = bk_opt_next(&arg)) != -1)
 		switch (key) {
 		case O_NAME: add_opt(dump, "--name", arg); break;
@@ -176,6 +193,9 @@ backup_options(struct stage *dump, struct stage *compress, struct stage *put,
 		}
 	if (*plain && compress->n > 1)
 		bk_usage("--plain and --zstd exclude each other");
+	add_verbose(dump, before);
+	add_verbose(compress, before);
+	add_verbose(put, before);
 }
 
 static int
@@ -231,28 +251,42 @@ backup(int argc, char **argv)
 	return bk_exit(&told);
 }
 
+/* Does ${word} begin as a URL does? */
+static bool
+is_url(const char *word)
+{
+	size_t n = strspn(word, "abcdefghijklmnopqrstuvwxyz0123456789+");
+
+	return n > 0 && strncmp(word + n, "://", 3) == 0;
+}
+
 /* bk-restore, with the newest backup unless the words say another. */
 static int
 restore(int argc, char **argv)
 {
 	static char latest[] = "--latest";
 	char **words_of;
-	bool given = false, store = false;
-	int i, n = 0;
+	bool given = false;
+	bool store = bk_ctx->env("BK_STORE") != NULL && isatty(STDIN_FILENO);
+	int i, n;
 
 	for (i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
 		given = given || strcmp(argv[i], latest) == 0 ||
 		    strncmp(argv[i], "--id", 4) == 0 ||
 		    strncmp(argv[i], "--at", 4) == 0;
-		store = store || (argv[i][0] != '-' && i == 1);
+		store = store || strncmp(argv[i], "--name", 6) == 0 ||
+		    (is_url(argv[i]) && strcmp(argv[i - 1], "--into") != 0);
 	}
-	if ((words_of = calloc((size_t)argc + 2, sizeof(*words_of))) == NULL)
+	if ((words_of = calloc((size_t)argc + 2, sizeof(*words_of))) == NULL) {
+		bk_say(BK_LOG_ERROR, "out of memory");
 		return BK_IO;
-	for (i = 0; i < argc; i++) {
-		words_of[n++] = argv[i];
-		if (i == 1 && store && !given)
-			words_of[n++] = latest;
 	}
+	words_of[0] = argv[0];
+	n = 1;
+	if (store && !given)
+		words_of[n++] = latest;
+	for (i = 1; i < argc; i++)
+		words_of[n++] = argv[i];
 	n = run_word("restore", words_of);
 	free(words_of);
 	return n;
