@@ -14,12 +14,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/random.h>
-#include <unistd.h>
 
-#define HEADERS_MAX (64U * 1024)
-#define CONNECT_MS 10000
+#include "httptry.h"
+
+#define HEADERS_MAX BK_HTTP_HEADERS_MAX
 #define STALL_MS 30000
 #define WAIT_FIRST 200			/* ms before the second try */
 #define WAIT_MOST 20000
@@ -29,7 +28,7 @@ enum { IDLE, NEW, DUE, FLYING, ENDED };
 
 struct bk_http {
 	const struct bk_ctx *ctx;
-	char *ca, *proxy[2], *no_proxy;	/* proxy[1]: for https */
+	struct bk_http_net net;
 	CURLM *multi;
 	pthread_t thread;
 	bool started;
@@ -44,143 +43,6 @@ struct bk_http {
 	int64_t clock_offset;
 };
 
-static size_t
-on_read(char *p, size_t size, size_t n, void *arg)
-{
-	struct bk_http_req *r = arg;
-	uint64_t left = r->bytes - r->sent;
-	ssize_t k;
-
-	n *= size;
-	if (n > left)
-		n = (size_t)left;
-	if (r->body != NULL) {
-		memcpy(p, (const char *)r->body + r->sent, n);
-	} else if (n > 0) {
-		k = pread(r->fd, p, n, (off_t)(r->off + r->sent));
-		if (k <= 0)
-			return CURL_READFUNC_ABORT;
-		n = (size_t)k;
-	}
-	r->sent += n;
-	r->progress = r->http->ctx->mono();
-	return n;
-}
-
-static int
-on_seek(void *arg, curl_off_t off, int origin)
-{
-	struct bk_http_req *r = arg;
-
-	if (origin != SEEK_SET || off < 0 || (uint64_t)off > r->bytes)
-		return CURL_SEEKFUNC_FAIL;
-	r->sent = (uint64_t)off;
-	return CURL_SEEKFUNC_OK;
-}
-
-static size_t
-on_write(char *p, size_t size, size_t n, void *arg)
-{
-	struct bk_http_req *r = arg;
-	struct bk_fault f = BK_FAULT_INIT;
-	long status = 0;
-
-	n *= size;
-	r->progress = r->http->ctx->mono();
-	(void)curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &status);
-	if (r->into != NULL && status / 100 == 2) {
-		if (n > r->into_size - r->got)
-			return 0;
-		memcpy((char *)r->into + r->got, p, n);
-	} else if (bk_buf_add(&r->answer, p, n, &f) == -1) {
-		return 0;
-	}
-	r->got += n;
-	return n;
-}
-
-static size_t
-on_header(char *p, size_t size, size_t n, void *arg)
-{
-	struct bk_http_req *r = arg;
-	struct bk_fault f = BK_FAULT_INIT;
-
-	n *= size;
-	r->progress = r->http->ctx->mono();
-	if (n >= 5 && strncmp(p, "HTTP/", 5) == 0)
-		bk_buf_reset(&r->lines);	/* after a 100 Continue */
-	return bk_buf_add(&r->lines, p, n, &f) == 0 ? n : 0;
-}
-
-bool
-bk_http_answer(const struct bk_http_req *r, const char *name, char *out,
-    size_t size)
-{
-	const char *p = bk_buf_text(&r->lines);
-	size_t n = strlen(name), len;
-
-	while ((p = strchr(p, '\n')) != NULL) {
-		p++;
-		if (strncasecmp(p, name, n) != 0 || p[n] != ':')
-			continue;
-		p += n + 1;
-		p += strspn(p, " \t");
-		len = strcspn(p, "\r\n");
-		while (len > 0 && (p[len - 1] == ' ' || p[len - 1] == '\t'))
-			len--;
-		if (len >= size)
-			return false;
-		memcpy(out, p, len);
-		out[len] = '\0';
-		return true;
-	}
-	return false;
-}
-
-int
-bk_http_header(struct bk_http_req *r, struct bk_fault *f, const char *fmt, ...)
-{
-	struct bk_buf b = BK_BUF_INIT(HEADERS_MAX);
-	struct curl_slist *l = NULL;
-	char line[2048];
-	va_list ap;
-	int n;
-
-	va_start(ap, fmt);
-	n = vsnprintf(line, sizeof(line), fmt, ap);
-	va_end(ap);
-	if (n >= 0 && (size_t)n < sizeof(line)) {
-		l = curl_slist_append(r->headers, line);
-	} else if (n >= 0 && bk_buf_need(&b, (size_t)n + 1, f) == 0) {
-		va_start(ap, fmt);
-		(void)vsnprintf(b.p, (size_t)n + 1, fmt, ap);
-		va_end(ap);
-		b.len = (size_t)n;
-		l = curl_slist_append(r->headers, b.p);
-	}
-	bk_buf_wipe(&b);
-	explicit_bzero(line, sizeof(line));
-	if (l == NULL)
-		return bk_fault_set(f, BK_IO, "out of memory for a request");
-	r->headers = l;
-	return 0;
-}
-
-/* Headers hold credentials: wipe them before libcurl frees them. */
-static void
-drop_try(struct bk_http_req *r)
-{
-	if (r->easy != NULL) {
-		(void)curl_multi_remove_handle(r->http->multi, r->easy);
-		curl_easy_cleanup(r->easy);
-		r->easy = NULL;
-	}
-	for (struct curl_slist *l = r->headers; l != NULL; l = l->next)
-		explicit_bzero(l->data, strlen(l->data));
-	curl_slist_free_all(r->headers);
-	r->headers = NULL;
-}
-
 void
 bk_http_release(struct bk_http_req *r)
 {
@@ -191,63 +53,10 @@ bk_http_release(struct bk_http_req *r)
 	r->state = IDLE;
 }
 
-static void
-set_method(struct bk_http_req *r)
-{
-	CURL *e = r->easy;
-
-	if (strcmp(r->method, "HEAD") == 0) {
-		(void)curl_easy_setopt(e, CURLOPT_NOBODY, 1L);
-	} else if (strcmp(r->method, "GET") == 0) {
-		(void)curl_easy_setopt(e, CURLOPT_HTTPGET, 1L);
-	} else if (strcmp(r->method, "DELETE") == 0) {
-		(void)curl_easy_setopt(e, CURLOPT_HTTPGET, 1L);
-		(void)curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, "DELETE");
-	} else {
-		(void)curl_easy_setopt(e, CURLOPT_UPLOAD, 1L);
-		(void)curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, r->method);
-		(void)curl_easy_setopt(e, CURLOPT_READFUNCTION, on_read);
-		(void)curl_easy_setopt(e, CURLOPT_READDATA, r);
-		(void)curl_easy_setopt(e, CURLOPT_SEEKFUNCTION, on_seek);
-		(void)curl_easy_setopt(e, CURLOPT_SEEKDATA, r);
-		(void)curl_easy_setopt(e, CURLOPT_INFILESIZE_LARGE,
-		    (curl_off_t)r->bytes);
-		(void)curl_easy_setopt(e, CURLOPT_UPLOAD_BUFFERSIZE, 262144L);
-	}
-}
-
-static void
-set_network(struct bk_http *h, struct bk_http_req *r)
-{
-	CURL *e = r->easy;
-	const char *proxy = h->proxy[strncmp(r->url, "https:", 6) == 0];
-
-	(void)curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
-	(void)curl_easy_setopt(e, CURLOPT_HTTP_VERSION,
-	    (long)CURL_HTTP_VERSION_1_1);
-	(void)curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
-	(void)curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
-	(void)curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1L);
-	(void)curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
-	(void)curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS,
-	    (long)(r->connect_ms > 0 ? r->connect_ms : CONNECT_MS));
-	(void)curl_easy_setopt(e, CURLOPT_SSLVERSION,
-	    (long)CURL_SSLVERSION_TLSv1_2);
-	if (h->ca != NULL)
-		(void)curl_easy_setopt(e, CURLOPT_CAINFO, h->ca);
-	/* "" keeps libcurl from reading the environment itself. */
-	(void)curl_easy_setopt(e, CURLOPT_PROXY,
-	    r->direct || proxy == NULL ? "" : proxy);
-	(void)curl_easy_setopt(e, CURLOPT_NOPROXY,
-	    h->no_proxy != NULL ? h->no_proxy : "");
-}
-
 /* Begin a try.  false: the request has failed for good. */
 static bool
 begin(struct bk_http *h, struct bk_http_req *r)
 {
-	CURL *e;
-
 	free(r->url);
 	r->url = NULL;
 	bk_buf_reset(&r->answer);
@@ -262,32 +71,10 @@ begin(struct bk_http *h, struct bk_http_req *r)
 	r->progress = h->ctx->mono();
 	if (r->prepare(r, &r->fault) == -1)
 		return false;
-	if ((e = r->easy = curl_easy_init()) == NULL) {
-		(void)bk_fault_set(&r->fault, BK_IO, "out of memory");
+	if (bk_http_try(r, &r->fault) == -1)
 		return false;
-	}
-	/*
-	 * A server that refuses a large body answers and resets; the answer is
-	 * lost then if we are still sending.  The next try asks first.
-	 */
-	if (!(r->tried > 0 && r->unsure && r->bytes > 65536))
-		(void)bk_http_header(r, &r->fault, "Expect:");
-	else
-		(void)bk_http_header(r, &r->fault, "Expect: 100-continue");
-	set_method(r);
-	set_network(h, r);
-	(void)curl_easy_setopt(e, CURLOPT_URL, r->url);
-	(void)curl_easy_setopt(e, CURLOPT_HTTPHEADER, r->headers);
-	(void)curl_easy_setopt(e, CURLOPT_USERAGENT, "bk/" BK_VERSION);
-	(void)curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_write);
-	(void)curl_easy_setopt(e, CURLOPT_WRITEDATA, r);
-	(void)curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
-	(void)curl_easy_setopt(e, CURLOPT_HEADERDATA, r);
-	(void)curl_easy_setopt(e, CURLOPT_BUFFERSIZE, 131072L);
-	(void)curl_easy_setopt(e, CURLOPT_ERRORBUFFER, r->errbuf);
-	(void)curl_easy_setopt(e, CURLOPT_PRIVATE, r);
 	r->tried++;
-	if (curl_multi_add_handle(h->multi, e) != CURLM_OK) {
+	if (curl_multi_add_handle(h->multi, r->easy) != CURLM_OK) {
 		(void)bk_fault_set(&r->fault, BK_IO, "cannot start a request");
 		return false;
 	}
@@ -376,7 +163,7 @@ judge(struct bk_http *h, struct bk_http_req *r, CURLcode rc)
 	if (v != BK_HTTP_DONE && rc != CURLE_COULDNT_CONNECT &&
 	    rc != CURLE_COULDNT_RESOLVE_HOST && r->status / 100 != 4)
 		r->unsure = true;
-	drop_try(r);
+	bk_http_try_drop(r, h->multi);
 	r->next_try = v == BK_HTTP_AGAIN ? now + wait_for(h, r->tried) : now;
 	if (v != BK_HTTP_DONE && (r->tries == 0 || r->tried < r->tries) &&
 	    r->next_try < r->deadline) {
@@ -404,7 +191,7 @@ limits(struct bk_http *h, struct bk_http_req *r, int64_t now)
 			    "no answer within the time limit");
 		else if (r->status == 0 || r->curl != CURLE_OK)
 			no_answer(r);
-		drop_try(r);
+		bk_http_try_drop(r, h->multi);
 		r->state = ENDED;
 	} else if (r->state == FLYING && now - r->progress >= stall) {
 		r->stalled = true;
@@ -423,7 +210,7 @@ round_trip(struct bk_http *h)
 	for (at = &h->running; (r = *at) != NULL;) {
 		if (r->state == DUE && !r->cancel && now >= r->next_try &&
 		    !begin(h, r)) {
-			drop_try(r);
+			bk_http_try_drop(r, h->multi);
 			r->state = ENDED;
 		}
 		if (r->state != ENDED)
@@ -523,17 +310,17 @@ bk_http_new(const struct bk_ctx *ctx, const char *ca, struct bk_fault *f)
 		(void)bk_fault_set(f, BK_IO, "out of memory");
 		return NULL;
 	}
-	h->ctx = ctx;
+	h->ctx = h->net.ctx = ctx;
 	(void)pthread_mutex_init(&h->lock, NULL);
 	(void)pthread_cond_init(&h->cond, NULL);
 	(void)pthread_once(&once, global);
 	if (getrandom(&h->seed, sizeof(h->seed), GRND_NONBLOCK) == -1)
 		h->seed = (uint64_t)ctx->mono();
 	/* HTTP_PROXY in capitals is a CGI variable: not read (httpoxy.org). */
-	h->proxy[0] = from_env(ctx, "http_proxy", NULL);
-	h->proxy[1] = from_env(ctx, "https_proxy", "HTTPS_PROXY");
-	h->no_proxy = from_env(ctx, "no_proxy", "NO_PROXY");
-	if (ca != NULL && (h->ca = strdup(ca)) == NULL) {
+	h->net.proxy[0] = from_env(ctx, "http_proxy", NULL);
+	h->net.proxy[1] = from_env(ctx, "https_proxy", "HTTPS_PROXY");
+	h->net.no_proxy = from_env(ctx, "no_proxy", "NO_PROXY");
+	if (ca != NULL && (h->net.ca = strdup(ca)) == NULL) {
 		(void)bk_fault_set(f, BK_IO, "out of memory");
 		goto bad;
 	}
@@ -570,10 +357,10 @@ bk_http_free(struct bk_http *h)
 		(void)curl_multi_cleanup(h->multi);
 	(void)pthread_cond_destroy(&h->cond);
 	(void)pthread_mutex_destroy(&h->lock);
-	free(h->proxy[0]);
-	free(h->proxy[1]);
-	free(h->no_proxy);
-	free(h->ca);
+	free(h->net.proxy[0]);
+	free(h->net.proxy[1]);
+	free(h->net.no_proxy);
+	free(h->net.ca);
 	free(h);
 }
 
@@ -587,6 +374,7 @@ bk_http_start(struct bk_http *h, struct bk_http_req *r)
 	bk_fault_clear(&r->fault);
 	(void)pthread_mutex_lock(&h->lock);
 	r->http = h;
+	r->net = &h->net;
 	r->state = NEW;
 	r->next = h->fresh;
 	h->fresh = r;

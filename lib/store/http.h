@@ -50,6 +50,11 @@ struct bk_http_req {
 	unsigned int tries;		/* 0: until the deadline */
 	bool direct;			/* past any proxy */
 	/*
+	 * On a new connection: on a kept one libcurl repeats a request without
+	 * body unseen.  With a body that is seen, and noted in ${unsure}.
+	 */
+	bool fresh;
+	/*
 	 * Both run in the background thread.  prepare sets url and adds
 	 * header lines for this try; -1 with ${f} set ends the request.
 	 * judge looks at status, answer and curl.  NULL: see bk_http_judge.
@@ -75,6 +80,7 @@ struct bk_http_req {
 
 	/* The engine's own. */
 	struct bk_http *http;
+	const struct bk_http_net *net;
 	struct bk_http_req *next;
 	CURL *easy;
 	int state;

@@ -18,6 +18,7 @@
 #define S3_PART (8ULL * 1024 * 1024)	/* first part size; one PUT up to here */
 #define S3_PARTS 10000			/* Amazon's limit of parts */
 #define S3_REGION_MAX 64
+#define S3_SHA256 "x-amz-meta-bk-sha256"	/* of objects that went by one PUT */
 
 /* What is known of a server's behaviour. */
 enum s3_known { S3_UNKNOWN, S3_NO, S3_YES };

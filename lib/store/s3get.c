@@ -2,7 +2,8 @@
  * Reading an object by ranges, several at once, given out in order.  The
  * first range tells size and ETag; the others are bound to that ETag, so that
  * an object replaced meanwhile cannot be mixed.  A range that ends early is
- * asked for again; what the sink has had is never taken back.
+ * asked for again; what the sink has had is never taken back.  A small object
+ * that comes whole is compared with the SHA-256 that was stored with it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 
 #define RANGE S3_PART
 #define RANGES_MAX 8
+#define TRIES 3				/* of an object that comes damaged */
 
 struct range {
 	void *mem;
@@ -144,6 +146,22 @@ first(struct fetch *g, struct range *r, uint64_t len, struct bk_fault *f)
 	return 0;
 }
 
+/* A whole object whose SHA-256 came with it: is it that? */
+static bool
+damaged(const struct range *r)
+{
+	char want[BK_SHA256_HEX], have[BK_SHA256_HEX];
+	uint8_t sum[BK_SHA256_LEN];
+
+	if (r->off != 0 || r->q.http.status / 100 != 2 ||
+	    (r->q.http.status == 206 && whole(&r->q) != r->q.http.got) ||
+	    !bk_http_answer(&r->q.http, S3_SHA256, want, sizeof(want)))
+		return false;
+	bk_sha256_of(r->mem, r->q.http.got, sum);
+	bk_hex(sum, sizeof(sum), have);
+	return strcmp(want, have) != 0;
+}
+
 static int
 complete_range(struct range *r, struct bk_fault *f)
 {
@@ -164,8 +182,17 @@ run(struct fetch *g, uint64_t len, bk_sink_fn *sink, void *arg,
 	size_t turn = 0;
 	int rc;
 
-	if (ask(g, r, f) == -1 || await(g, r, f) == -1)
-		return -1;
+	for (int tries = 1;; tries++) {
+		if (ask(g, r, f) == -1 || await(g, r, f) == -1)
+			return -1;
+		if (!damaged(r))
+			break;
+		if (tries == TRIES)
+			return bk_fault_set(f, BK_DATA,
+			    "what comes is not what was stored (SHA-256)");
+		s3_req_release(&r->q);
+		g->next = r->off;
+	}
 	if ((rc = first(g, r, len, f)) != 0)
 		return rc;
 	for (size_t i = 1; i < g->n && g->next < g->end; i++)

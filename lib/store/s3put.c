@@ -218,6 +218,29 @@ resolve(struct s3_put *p, const struct s3_req *q, struct bk_fault *why,
 	return s3_refused(q, f);
 }
 
+/*
+ * The one part is the body.  Its SHA-256 signs it, and stays with the object,
+ * so that small objects are checked when they are read.
+ */
+static void
+give_all(const struct s3_put *p, struct s3_req *q)
+{
+	uint8_t sum[BK_SHA256_LEN];
+
+	if (p->cur != NULL && p->cur->mem == NULL) {
+		q->http.body = NULL;
+		q->http.fd = p->cur->fd;
+		q->http.bytes = p->cur->used;
+		bk_sha256_hex(p->cur->sha, q->payload);
+	} else {
+		if (p->cur != NULL)
+			s3_body(q, p->cur->mem, p->cur->used);
+		bk_sha256_of(q->http.body, q->http.bytes, sum);
+		bk_hex(sum, sizeof(sum), q->payload);
+	}
+	s3_header(q, S3_SHA256, q->payload);
+}
+
 static int
 single(struct s3_put *p, struct bk_fault *f)
 {
@@ -238,14 +261,7 @@ single(struct s3_put *p, struct bk_fault *f)
 		describe(p, &q, tags);
 		if (condition)
 			s3_header(&q, "if-none-match", "*");
-		if (p->cur != NULL && p->cur->mem != NULL) {
-			s3_body(&q, p->cur->mem, p->cur->used);
-		} else if (p->cur != NULL) {
-			q.http.body = NULL;
-			q.http.fd = p->cur->fd;
-			q.http.bytes = p->cur->used;
-			bk_sha256_hex(p->cur->sha, q.payload);
-		}
+		give_all(p, &q);
 		if (s3_run(&q, &why) == 0 && q.http.status / 100 == 2)
 			rc = 0;
 		else if (bk_faulty(&why) ||
@@ -279,6 +295,7 @@ create_upload(struct s3_put *p, struct bk_fault *f)
 		if (s3_req_init(&q, p->s, "POST", p->key, f) == -1)
 			return -1;
 		s3_query(&q, "uploads", "");
+		q.http.fresh = true;
 		describe(p, &q, tags);
 		if (p->parts.crc)
 			s3_header(&q, "x-amz-checksum-algorithm", "CRC32C");

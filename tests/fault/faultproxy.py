@@ -346,7 +346,12 @@ class Proxy:
                 return False
         if request.length < 0 and not request.chunked:
             request.length = 0
-        return await self.forward(request, reader, writer, up, rule, entry)
+        kept = await self.forward(request, reader, writer, up, rule, entry)
+        # Swift sends the end of a chunked body after a HEAD's answer too.
+        if method == "HEAD":
+            up.pop().close()
+            up.clear()
+        return kept
 
     async def talk(self, reader, writer, up):
         while True:

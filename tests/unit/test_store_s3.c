@@ -36,11 +36,11 @@ again(void *arg, struct bk_fault *f)
 int
 main(void)
 {
-	static const struct conform s3 = { "s3", fresh, again, NULL, 250, 150,
+	static const struct conform s3 = { "s3", fresh, again, NULL, 120, 60,
 		8 << 20, 24 << 20 };
 
 	unsetenv("AWS_CA_BUNDLE");
-	setenv("LAB_S3_PAGE", "100", 1);	/* 1000 keys take a while */
+	setenv("LAB_S3_PAGE", "50", 1);	/* 1000 keys take a while */
 	if (!lab_start("s3"))
 		return done();
 	store_conform(&s3);
