@@ -6,8 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "io.h"
 #include "mysql.h"
+#include "mysqlscan.h"
 #include "tap.h"
 
 #define END "/*!40111 SET SQL_NOTES=@OLD_SQL_NOTES */;\n\n"
@@ -191,6 +194,49 @@ test_grants(void)
 		    cases[i].db == NULL ? "*" : cases[i].db);
 }
 
+/* What is seen in ${text}; the caller frees it. */
+static struct bk_mysql_scan *
+scan(const char *text, int want)
+{
+	struct bk_mysql_scan *s = calloc(1, sizeof(*s));
+	struct bk_fault f = BK_FAULT_INIT;
+	int fd = bk_tmpfile(tap_dir(), &f);
+
+	(void)bk_pwrite_all(fd, text, strlen(text), 0, "text", &f);
+	ok_int(bk_mysql_scan(s, fd, &f), want, "looked through");
+	ok_int(lseek(fd, 0, SEEK_CUR), want == 0 ? 0 : (long)strlen(text),
+	    "and at its start again");
+	(void)bk_close(fd, "text", &f);
+	return s;
+}
+
+static void
+test_scan(void)
+{
+	struct bk_mysql_scan *s;
+
+	s = scan("CREATE DATABASE /*!32312 IF NOT EXISTS*/ `a` ;\nUSE `a`;\n"
+	    ") ENGINE=InnoDB AUTO_INCREMENT=2;\n) ENGINE=MyISAM;\n) ENGINE=InnoDB;\n"
+	    "INSERT INTO `t` VALUES\n('USE `no`; DEFINER=`no`@`no`');\nUSE `b`;\nUSE `a`;\n"
+	    "/*!50013 DEFINER=`joe`@`%` SQL SECURITY DEFINER */\n" END DONE, 0);
+	ok(s->dbs.n == 2 && s->engines.n == 2 && s->definers.n == 1,
+	    "each once, none of rows");
+	ok_text(s->dbs.v[1], "b", "a database");
+	ok_text(s->engines.v[1], "MyISAM", "an engine");
+	ok_text(s->definers.v[0], "`joe`@`%`", "a definer");
+	ok(!s->system && !s->proxy, "no accounts");
+	free(s);
+	s = scan("-- bk: 2 dumps follow, the last one of accounts\n" END DONE
+	    "GRANT PROXY ON ``@`%` TO `root`@`localhost` WITH GRANT OPTION;\n"
+	    END DONE, 0);
+	ok(s->system && s->proxy && s->dbs.n == 0, "accounts");
+	free(s);
+	s = scan("USE `mysql`;\n" END DONE, 0);
+	ok(s->system && s->dbs.n == 0, "accounts as tables");
+	free(s);
+	free(scan("USE `a`;\n", -1));
+}
+
 static void
 test_versions(void)
 {
@@ -234,6 +280,7 @@ main(void)
 	test_long_line();
 	test_position();
 	test_grants();
+	test_scan();
 	test_versions();
 	test_names();
 	return done();

@@ -229,9 +229,119 @@ test_find(void)
 	    "directories after it");
 }
 
+static int
+ask(const char *script, const struct bk_tool_msg *msgs, struct bk_buf *out,
+    struct bk_fault *f)
+{
+	const char *const argv[] = { "/bin/sh", "-c", script, NULL };
+	const struct bk_child_spec spec = { .argv = argv, .in = -1,
+	    .deadline = tap_ctx.mono() + 20000 };
+
+	bk_buf_reset(out);
+	*f = (struct bk_fault)BK_FAULT_INIT;
+	return bk_tool_ask(&tap_ctx, &spec, "question\n", msgs, out, f);
+}
+
+static void
+test_ask(void)
+{
+	static const struct bk_tool_msg msgs[] = {
+		{ "ERROR 1045", BK_NOPERM }, { NULL, 0 }
+	};
+	struct bk_buf out = BK_BUF_INIT(65536);
+	struct bk_fault f;
+
+	ok_int(ask("cat", msgs, &out, &f), 0, "asked");
+	ok_text(bk_buf_text(&out), "question\n", "the answer");
+	ok_int(ask("echo 'ERROR 1045 (28000): no' >&2; echo more >&2; exit 1",
+	    msgs, &out, &f), -1, "refused");
+	ok_int(f.status, BK_NOPERM, "by its message");
+	ok_text(f.text, "sh: ERROR 1045 (28000): no", "which is told");
+	ok_int(ask("exit 1", msgs, &out, &f), -1, "mute");
+	ok_int(f.status, BK_UNAVAILABLE, "unavailable");
+	ok_text(f.text, "sh: failed without a word", "said so");
+	ok_int(ask("echo 'sh: bad' >&2; exit 9", NULL, &out, &f), -1, "no table");
+	ok_text(f.text, "sh: bad", "a tool's own prefix stands once");
+	ok_int(ask("kill -9 $$", msgs, &out, &f), -1, "killed");
+	bk_buf_release(&out);
+}
+
+static int
+keep(void *arg, const void *p, size_t n, struct bk_fault *f)
+{
+	return bk_buf_add(arg, p, n, f);
+}
+
+static int
+full(void *arg, const void *p, size_t n, struct bk_fault *f)
+{
+	(void)arg;
+	(void)p;
+	(void)n;
+	return bk_fault_set(f, BK_IO, "disk full");
+}
+
+/* Run ${script} as a dump with mysql's marks. */
+static int
+dump(const char *script, bk_sink_fn *sink, struct bk_buf *out, json_t *info,
+    struct bk_fault *f)
+{
+	static const struct bk_tool_msg msgs[] = {
+		{ "denied", BK_NOPERM }, { NULL, 0 }
+	};
+	const char *const argv[] = { "/bin/sh", "-c", script, NULL };
+	const struct bk_child_spec spec = { .argv = argv, .in = -1,
+	    .flags = BK_CHILD_OUT, .deadline = tap_ctx.mono() + 20000 };
+	struct bk_marks *m;
+	struct bk_child *c;
+	int rc = -2;
+
+	*f = (struct bk_fault)BK_FAULT_INIT;
+	bk_buf_reset(out);
+	json_object_clear(info);
+	m = bk_marks_mysql(f);
+	if ((c = bk_child_start(&tap_ctx, &spec, f)) != NULL)
+		rc = bk_tool_dump(c, m, msgs, info, sink, out, f);
+	bk_child_stop(c, 0);
+	m->free(m);
+	return rc;
+}
+
+static void
+test_dump(void)
+{
+	struct bk_buf out = BK_BUF_INIT(65536);
+	struct bk_fault f;
+	json_t *info = json_object();
+
+	ok_int(dump("printf 'x\n\n-- Dump completed\n'", keep, &out, info, &f),
+	    BK_MARKS_PROVEN, "a whole dump");
+	ok_text(bk_buf_text(&out), "x\n\n-- Dump completed\n", "all of it");
+	ok(json_object_size(info) == 0, "nothing was said");
+	ok_int(dump("echo careful >&2; printf '\n-- Dump completed\n'", keep, &out,
+	    info, &f), BK_MARKS_PROVEN, "with a warning");
+	ok_text(json_string_value(json_object_get(info, "log")), "careful\n",
+	    "which is kept");
+	ok_int(dump("echo x", keep, &out, info, &f), -1, "without the mark");
+	ok_int(f.status, BK_DATA, "is bad data");
+	ok_int(dump("printf '\n-- Dump completed\n'; echo denied >&2; exit 2",
+	    keep, &out, info, &f), -1, "status 2 behind a mark");
+	ok_int(f.status, BK_DATA, "is bad data, whatever was said");
+	ok_int(dump("echo denied >&2; exit 2", keep, &out, info, &f), -1,
+	    "refused before the first byte");
+	ok_int(f.status, BK_NOPERM, "has the class of its message");
+	ok_int(dump("printf '\n-- Dump completed\n'", full, &out, info, &f), -1,
+	    "a sink that fails");
+	ok_int(f.status, BK_IO, "tells its own fault");
+	json_decref(info);
+	bk_buf_release(&out);
+}
+
 int
 main(void)
 {
+	test_ask();
+	test_dump();
 	test_options();
 	test_argv();
 	test_secret();
