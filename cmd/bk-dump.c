@@ -51,9 +51,8 @@ static const struct bk_opt opts[] = {
 
 static const struct bk_prog prog = {
 	"bk-dump",
-	"[OPTION]… SOURCE [-- TOOL-OPTION…]\n"
-	"       bk-dump [OPTION]… exec: -- COMMAND…",
-	"Write a backup of SOURCE as a stream on standard output",
+	"[OPTION]... {SOURCE [-- TOOL-OPTION...] | exec: -- COMMAND...}",
+	"write a backup of SOURCE as a stream on standard output",
 	opts
 };
 
