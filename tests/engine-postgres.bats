@@ -319,14 +319,16 @@ assert i["grantees"] == ["We ird", "alice"] or i["grantees"] == ["We ird"], i
 	props() { "$PGBIN/pg_dump" -s -C old | grep -E ' DATABASE '; }
 	props > before
 	mkfifo hold
-	psql -XAtq -d old < hold > held 2>&1 &
+	psql -XAtq -d old < hold > held 2>&1 3>&- &
+	psql=$!
 	exec 7> hold
 	echo "SELECT 'here';" >&7
 	until grep -q here held; do :; done
 	bk-dump postgres:///app > s
 	bk-restore --into postgres:///old --replace --yes < s
 	exec 7>&-
-	wait || true
+	# Not all: the clock of BATS_TEST_TIMEOUT is a child as well.
+	wait "$psql" || true
 	same app old
 	props | diff before -
 	no_leftovers
