@@ -203,6 +203,10 @@ fill() {
 	said "may not be consistent"
 	head -1 s | grep -q '"not-transactional":2'
 	head -1 s | grep -q '"lock":"none"'
+	sql -e "CREATE DATABASE ver; CREATE TABLE ver.v (i INT) ENGINE=Aria WITH SYSTEM VERSIONING"
+	run -0 sh -c "bk-dump --source-env LAB_PW '$url/ver' | head -1"
+	[[ $output == *'"not-transactional":1'*'"lock":"all"'* ]]
+	sql -e "DROP DATABASE ver"
 	run -0 sh -c "bk-dump --source-env LAB_PW '$url/app?lock=all' | head -1"
 	[[ $output == *'"lock":"all"'* ]]
 	sql -e "DROP DATABASE mix; DROP DATABASE mix2"

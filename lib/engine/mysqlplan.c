@@ -332,7 +332,7 @@ bk_mysqldump_lock(struct bk_mysqldump *p, json_t *info, struct bk_fault *f)
 
 	if (over_dbs(&sql, p, "SELECT COUNT(*), COALESCE(MIN(CONCAT(table_schema, "
 	    "'.', table_name, ' (', engine, ')')), '') FROM "
-	    "information_schema.tables WHERE table_type = 'BASE TABLE' AND engine "
+	    "information_schema.tables WHERE table_type NOT LIKE '%VIEW' AND engine "
 	    "NOT IN ('InnoDB', 'ROCKSDB', 'BLACKHOLE') AND table_schema", "", f) ==
 	    -1 || bk_mysql_ask(&p->m, sql.p, &out, f) == -1)
 		goto out;
