@@ -67,6 +67,7 @@ begin(struct bk_http *h, struct bk_http_req *r)
 	r->stalled = false;
 	r->got = 0;
 	r->sent = 0;
+	r->sendings = 0;
 	r->errbuf[0] = '\0';
 	r->progress = h->ctx->mono();
 	if (r->prepare(r, &r->fault) == -1)
@@ -85,8 +86,10 @@ begin(struct bk_http *h, struct bk_http_req *r)
 enum bk_http_verdict
 bk_http_judge(struct bk_http_req *r)
 {
+	/* CURLE_WRITE_ERROR: more came than was asked for. */
 	if (r->status == 0 || r->curl != CURLE_OK)
 		return r->curl == CURLE_PEER_FAILED_VERIFICATION ||
+		    r->curl == CURLE_WRITE_ERROR ||
 		    r->curl == CURLE_SSL_CACERT_BADFILE ||
 		    r->curl == CURLE_URL_MALFORMAT ? BK_HTTP_DONE :
 		    BK_HTTP_AGAIN;

@@ -50,11 +50,6 @@ struct bk_http_req {
 	unsigned int tries;		/* 0: until the deadline */
 	bool direct;			/* past any proxy */
 	/*
-	 * On a new connection: on a kept one libcurl repeats a request without
-	 * body unseen.  With a body that is seen, and noted in ${unsure}.
-	 */
-	bool fresh;
-	/*
 	 * Both run in the background thread.  prepare sets url and adds
 	 * header lines for this try; -1 with ${f} set ends the request.
 	 * judge looks at status, answer and curl.  NULL: see bk_http_judge.
@@ -72,6 +67,7 @@ struct bk_http_req {
 	struct bk_buf answer;		/* body, where it did not go to ${into} */
 	struct bk_buf lines;		/* header lines of the answer */
 	size_t got;			/* bytes of the body */
+	unsigned int sendings;		/* libcurl's, of this try */
 
 	/* Of all tries. */
 	unsigned int tried;

@@ -42,13 +42,22 @@ on_seek(void *arg, curl_off_t off, int origin)
 
 	if (origin != SEEK_SET || off < 0 || (uint64_t)off > r->bytes)
 		return CURL_SEEKFUNC_FAIL;
-	/*
-	 * libcurl sends again by itself where a kept connection died before
-	 * an answer: the first sending may have been carried out.
-	 */
-	r->unsure |= r->sent > 0;
 	r->sent = (uint64_t)off;
 	return CURL_SEEKFUNC_OK;
+}
+
+/*
+ * libcurl sends again by itself where a kept connection died before an
+ * answer: the first sending may have been carried out.
+ */
+static int
+on_send(void *arg, char *to, char *from, int to_port, int from_port)
+{
+	struct bk_http_req *r = arg;
+
+	(void)to; (void)from; (void)to_port; (void)from_port;
+	r->unsure |= r->sendings++ > 0;
+	return CURL_PREREQFUNC_OK;
 }
 
 static size_t
@@ -232,7 +241,8 @@ bk_http_try(struct bk_http_req *r, struct bk_fault *f)
 	(void)curl_easy_setopt(e, CURLOPT_HEADERDATA, r);
 	(void)curl_easy_setopt(e, CURLOPT_BUFFERSIZE, 131072L);
 	(void)curl_easy_setopt(e, CURLOPT_ERRORBUFFER, r->errbuf);
-	(void)curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, r->fresh ? 1L : 0L);
+	(void)curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, on_send);
+	(void)curl_easy_setopt(e, CURLOPT_PREREQDATA, r);
 	(void)curl_easy_setopt(e, CURLOPT_PRIVATE, r);
 	return 0;
 }

@@ -295,7 +295,6 @@ create_upload(struct s3_put *p, struct bk_fault *f)
 		if (s3_req_init(&q, p->s, "POST", p->key, f) == -1)
 			return -1;
 		s3_query(&q, "uploads", "");
-		q.http.fresh = true;
 		describe(p, &q, tags);
 		if (p->parts.crc)
 			s3_header(&q, "x-amz-checksum-algorithm", "CRC32C");

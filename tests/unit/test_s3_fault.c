@@ -253,6 +253,33 @@ static const struct bad_day bad_gets[] = {
 	{ "status=403:AccessDenied@^GET", BIG, BK_NOPERM },
 };
 
+/*
+ * libcurl sends a request again by itself where a kept connection died
+ * without an answer.  What its first sending did is not taken for another's.
+ */
+static void
+sent_again(void)
+{
+	static const size_t sizes[] = { 0, SMALL };
+	struct bk_fault f = BK_FAULT_INIT;
+	struct bk_store *s;
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		rules("");
+		if ((s = proxied(LIMIT_MS, &f)) == NULL) {
+			ok(false, "open: %s", f.text);
+			return;
+		}
+		ok_int(put(s, "dir/key", SMALL, &f), 0, f.text);
+		holds("dir/key", SMALL, true, "the first");
+		rules("lost@^PUT#1\nstatus=412:PreconditionFailed@^PUT#2-");
+		ok_int(put(s, "dir/key", sizes[i], &f), 0, f.text);
+		bk_store_close(s);
+		rules("");
+		holds("dir/key", sizes[i], true, "a reply lost, then 412");
+	}
+}
+
 static void
 each_get(void)
 {
@@ -332,9 +359,10 @@ work(const char *out)
 		ok(false, "cannot begin: %s", f.text);
 	else if (worker == WORKERS - 1)
 		opens();
-	else if (worker == WORKERS - 2)
+	else if (worker == WORKERS - 2) {
+		sent_again();
 		each_get();
-	else
+	} else
 		each_put();
 	bk_store_close(direct);
 	free(data);
