@@ -146,6 +146,14 @@ fill() {
 	run -73 --separate-stderr restore --into "$url/" < s
 	said "'old'"
 	[ "$(sql -e "SHOW TABLES IN old")" = x ]
+	sql -e "DROP DATABASE old"
+	payload s all.sql
+	sed 's/^CREATE TABLE `t`/CREATE TABLE t t/' all.sql > bad.sql
+	bk-dump exec: --as mariadb --ext sql -- cat bad.sql > bad
+	run -65 --separate-stderr restore --into "$url" < bad
+	said "ERROR 1064"
+	[ -z "$(sql -e "SHOW DATABASES LIKE 'app'")" ]
+	sql -e "CREATE DATABASE old; CREATE TABLE old.x (i INT)"
 	restore --replace --yes --into "$url/" < s
 	# The administrator has the password of the source now.
 	cp "$MARIADB_CNF" admin.cnf

@@ -363,21 +363,22 @@ create_one(struct restore *t, struct bk_fault *f)
 	return tell_db(t, "CREATE DATABASE ", t->m.dbs[0], tail, f);
 }
 
-/* Drop the databases that the dump brings, or all where it brings accounts. */
+/* Drop the databases that the dump brings, or all of users. */
 static int
-drop_theirs(struct restore *t, const struct bk_mysql_scan *s, struct bk_fault *f)
+drop_theirs(struct restore *t, const struct bk_mysql_scan *s, bool all,
+    struct bk_fault *f)
 {
 	struct bk_buf b = BK_BUF_INIT(1048576);
 	char *rest = NULL, *db;
 	size_t i;
 	int rc = 0;
 
-	if (brings_all(t, s) && (rc = bk_mysql_ask(&t->m, USER_SCHEMAS, &b, f)) == 0)
+	if (all && (rc = bk_mysql_ask(&t->m, USER_SCHEMAS, &b, f)) == 0)
 		rest = b.p;
 	while (rc == 0 && (db = strsep(&rest, "\n")) != NULL)
 		if (db[0] != '\0')
 			rc = tell_db(t, "DROP DATABASE IF EXISTS ", db, "", f);
-	for (i = 0; !brings_all(t, s) && i < s->dbs.n && rc == 0; i++)
+	for (i = 0; !all && i < s->dbs.n && rc == 0; i++)
 		rc = tell_db(t, "DROP DATABASE IF EXISTS ", s->dbs.v[i], "", f);
 	bk_buf_release(&b);
 	return rc;
@@ -390,7 +391,7 @@ prepare(struct restore *t, const struct bk_mysql_scan *s, bool replace,
 {
 	if (t->m.ndbs == 0) {
 		t->touched = true;
-		return replace ? drop_theirs(t, s, f) : 0;
+		return replace ? drop_theirs(t, s, brings_all(t, s), f) : 0;
 	}
 	/* Touched is what we made or emptied, never what came meanwhile. */
 	if (replace && t->existed) {
@@ -463,7 +464,9 @@ undo(struct restore *t, const struct bk_mysql_scan *s)
 	if (!t->touched)
 		return;
 	if (t->m.ndbs == 0) {
-		(void)drop_theirs(t, s, &mine);
+		/* What came meanwhile stays, as far as the names were kept. */
+		(void)drop_theirs(t, s, brings_all(t, s) &&
+		    s->dbs.n == BK_MYSQL_NAMES, &mine);
 		/* What mariadb-dump's text drops at its end. */
 		if (t->m.mariadb && s->system)
 			(void)tell_db(t, "DROP ROLE IF EXISTS ",
