@@ -96,6 +96,15 @@ take_timeout(struct job *j, const char *arg, struct bk_fault *f)
 }
 
 static int
+take_max(struct job *j, const char *arg, struct bk_fault *f)
+{
+	if (bk_bytes_parse(arg, &j->max_bytes, f) == 0)
+		return 0;
+	bk_fault_context(f, "--max-bytes");
+	return -1;
+}
+
+static int
 take_exclude(struct job *j, const char *arg, struct bk_fault *f)
 {
 	if (j->nexclude == EXCLUDE_MAX)
@@ -116,7 +125,7 @@ take_option(struct job *j, int key, const char *arg, struct bk_fault *f)
 	case OPT_TIMEOUT:
 		return take_timeout(j, arg, f);
 	case OPT_MAX_BYTES:
-		return bk_bytes_parse(arg, &j->max_bytes, f);
+		return take_max(j, arg, f);
 	case OPT_ALLOW_EMPTY:
 		j->req.allow_empty = true;
 		return 0;
