@@ -76,5 +76,11 @@ bk_crc32c(uint32_t crc, const void *p, size_t n)
 	if (__builtin_cpu_supports("sse4.2"))
 		return ~by_cpu(~crc, p, n);
 #endif
+	return bk_crc32c_plain(crc, p, n);
+}
+
+uint32_t
+bk_crc32c_plain(uint32_t crc, const void *p, size_t n)
+{
 	return ~by_table(~crc, p, n);
 }

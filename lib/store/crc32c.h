@@ -9,5 +9,7 @@
 
 /* Started with 0. */
 uint32_t bk_crc32c(uint32_t crc, const void *p, size_t n);
+/* The same without the processor's instruction. */
+uint32_t bk_crc32c_plain(uint32_t crc, const void *p, size_t n);
 
 #endif
