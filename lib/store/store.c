@@ -107,12 +107,15 @@ out:
 static const struct bk_store_ops *
 find_ops(const char *scheme, struct bk_fault *f)
 {
+	const struct bk_store_ops *found = NULL;
 	struct bk_buf known = BK_BUF_INIT(512);
 	size_t i;
 
 	for (i = 0; bk_store_table[i] != NULL; i++) {
-		if (strcmp(bk_store_table[i]->scheme, scheme) == 0)
-			return bk_store_table[i];
+		if (strcmp(bk_store_table[i]->scheme, scheme) == 0) {
+			found = bk_store_table[i];
+			goto out;
+		}
 		if (bk_buf_addf(&known, f, "%s%s://", i == 0 ? "" : ", ",
 		    bk_store_table[i]->scheme) == -1)
 			goto out;
@@ -121,7 +124,7 @@ find_ops(const char *scheme, struct bk_fault *f)
 	    scheme, bk_buf_text(&known));
 out:
 	bk_buf_release(&known);
-	return NULL;
+	return found;
 }
 
 struct bk_store *
