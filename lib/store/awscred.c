@@ -81,11 +81,14 @@ static int
 take_copy(struct bk_awscred *c, const char *id, const char *secret,
     const char *token, const char *ends, struct bk_fault *f)
 {
+	struct bk_fault bad = BK_FAULT_INIT;
 	char *a, *b = NULL, *t = NULL;
 	int64_t end = 0;
 
-	if (ends != NULL && *ends != '\0' && bk_time_parse(ends, &end, f) == -1)
-		return -1;
+	if (ends != NULL && *ends != '\0' &&
+	    bk_time_parse(ends, &end, &bad) == -1)
+		return bk_fault_set(f, BK_UNAVAILABLE,
+		    "the end of the credentials is no time: '%s'", ends);
 	if ((a = copy(id, f)) == NULL || (b = copy(secret, f)) == NULL) {
 		wipe(&a);
 		return bk_fault_set(f, BK_NOPERM, "credentials are incomplete");
