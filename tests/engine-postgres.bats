@@ -121,6 +121,23 @@ assert i["grantees"] == ["We ird", "alice"] or i["grantees"] == ["We ird"], i
 	q postgres 'DROP DATABASE byhand'
 }
 
+@test "a database of any name, and a URL that says everything" {
+	name="o'd=d \\\"n/\$x"
+	q postgres "CREATE DATABASE \"${name//\"/\"\"}\" TEMPLATE app"
+	url=postgres://postgres@/$(python3 -c 'import sys, urllib.parse
+print(urllib.parse.quote(sys.argv[1], safe=""))' "$name")"?host=$PGHOST&sslmode=disable"
+	(unset PGHOST PGUSER && bk-dump "$url") > s
+	header s | grep '"name":"o-d-d---n--x"'
+	run -73 --separate-stderr bk-restore --into "$url" < s
+	bk-restore --replace --yes --into "$url" < s
+	bk-restore --into postgres:///copy_odd < s
+	same app copy_odd
+	[ "$(databases | grep -cF "$name")" = 1 ]
+	no_leftovers
+	q postgres "DROP DATABASE \"${name//\"/\"\"}\""
+	q postgres 'DROP DATABASE copy_odd'
+}
+
 @test "parallel restore of a spooled file" {
 	bk-dump postgres:///app | bk-restore --into postgres:///par --jobs 2
 	same app par
@@ -391,7 +408,7 @@ assert i["grantees"] == ["We ird", "alice"] or i["grantees"] == ["We ird"], i
 @test "bk-restore killed: nothing has the target's name" {
 	bk-dump 'postgres:///app?format=plain' > s
 	mkfifo in
-	bk-restore --into postgres:///new < in &
+	bk-restore --into postgres:///new < in 3>&- &
 	pid=$!
 	exec 7> in
 	head -c 900000 s >&7
