@@ -5,7 +5,10 @@
  * Facts, seen on 15.20: psql fed with a cut dump commits what it got and
  * exits 0, with --single-transaction too; so on any fault the client is
  * killed before its input is closed, and what it filled has no name that
- * anybody uses.  pg_restore --jobs wants a file that it can open again; a
+ * anybody uses.  That makes it atomic, and so it gets no --single-transaction,
+ * under which many tables or large objects exhaust max_locks_per_transaction
+ * and which the COMMIT behind the large objects of a plain dump ends anyway.
+ * pg_restore --jobs wants a file that it can open again; a
  * spooled one is its standard input and opened as /dev/stdin.  The same goes
  * for tar, and for options that make pg_restore leave out a part: reading
  * from a pipe it would stop early.
@@ -360,8 +363,7 @@ static int
 start(struct bk_pgrestore *p, int fd, struct bk_fault *f)
 {
 	static const char *const psql[] = { "-X", "-q", "-w", "-v",
-		"ON_ERROR_STOP=1", "--single-transaction", "--output=/dev/null",
-		NULL };
+		"ON_ERROR_STOP=1", "--output=/dev/null", NULL };
 	static const char *const pg_restore[] = { "--no-password",
 		"--exit-on-error", NULL };
 	struct bk_argv a = BK_ARGV_INIT;

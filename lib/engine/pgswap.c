@@ -210,6 +210,25 @@ drop(struct bk_pgrestore *p, const char *name)
 	bk_buf_release(&q);
 }
 
+/* The answer to the swap was lost: is the new name gone, as it then is? */
+static bool
+swapped(struct bk_pgrestore *p)
+{
+	struct bk_fault f = BK_FAULT_INIT;
+	struct bk_buf q = BK_BUF_INIT(4096);
+	json_t *o = NULL;
+	bool gone;
+
+	if (variable(&q, "tmp", p->tmp, &f) == 0 &&
+	    bk_buf_adds(&q, "SELECT json_build_object('gone', NOT EXISTS (SELECT "
+	    "FROM pg_database WHERE datname = :'tmp'));\n", &f) == 0)
+		o = bk_pg_ask_json(&p->pg, p->admin, bk_buf_text(&q), &f);
+	gone = json_is_true(json_object_get(o, "gone"));
+	json_decref(o);
+	bk_buf_release(&q);
+	return gone;
+}
+
 int
 bk_pgswap_commit(struct bk_pgrestore *p, struct bk_fault *f)
 {
@@ -226,7 +245,7 @@ bk_pgswap_commit(struct bk_pgrestore *p, struct bk_fault *f)
 		    strstr(one.text, "being accessed by other users") == NULL)
 			break;
 	}
-	if (rc == -1) {
+	if (rc == -1 && !swapped(p)) {
 		bk_fault_set(f, strstr(one.text, "already exists") != NULL ?
 		    BK_CANTCREATE : one.status,
 		    "cannot put the restored database in the place of '%s': %s",
@@ -234,6 +253,7 @@ bk_pgswap_commit(struct bk_pgrestore *p, struct bk_fault *f)
 		bk_pg_remedy(f, bk_json_get_text(p->server, "user"));
 		goto out;
 	}
+	rc = 0;
 	p->made = false;
 	if (p->exists)
 		drop(p, p->aside);
