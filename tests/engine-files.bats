@@ -175,6 +175,28 @@ hostile() {
 	said absolute
 }
 
+@test "archives that other programs made restore too" {
+	mkdir d
+	n=$(printf '%0150d' 7)
+	mkdir "d/$n"
+	echo long > "d/$n/f"
+	ln -s "$n/f" d/link
+	ln "d/$n/f" d/hard
+	truncate -s 5000000 d/sparse
+	echo end >> d/sparse
+	for make in 'tar -cS --format=gnu -f - d' 'tar -cS --format=posix -f - d' \
+	    'tar -c --format=gnu -f - d' \
+	    "python3 -c 'import sys,tarfile; t=tarfile.open(fileobj=sys.stdout.buffer, mode=\"w|\"); t.add(\"d\"); t.close()'"; do
+		bk-dump exec: --as files -- sh -c "$make" > s
+		end s | grep -q '"proof":"marks"'
+		bk-restore --into "files://$PWD/new" < s
+		diff -r d new/d
+		[ "$(readlink new/d/link)" = "$n/f" ]
+		[ new/d/hard -ef "new/d/$n/f" ]
+		rm -r new
+	done
+}
+
 @test "/etc with its absolute links restores" {
 	bk-dump --skip-unreadable files:///etc | bk-restore --into "files://$PWD/etc"
 	[ "$(cd /etc && find . -type l -printf '%P %l\n' | sort)" = \
