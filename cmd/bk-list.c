@@ -8,11 +8,9 @@
  */
 #include <sys/ioctl.h>
 
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "json.h"
 #include "list.h"
 #include "names.h"
 #include "prog.h"
@@ -20,7 +18,6 @@
 #include "table.h"
 #include "when.h"
 
-#define URL_MAX 16384
 #define TABLE_MAX (256 << 20)
 #define LINK_DEFAULT "24h"
 #define LINK_MAX (7 * 24 * 3600)	/* of S3's signature version 4 */
@@ -57,7 +54,6 @@ struct args {
 	struct bk_list_req req;
 	struct bk_query *query;
 	bool recursive;
-	unsigned int links;		/* seconds, 0: none */
 	int form;			/* JSON, PLAIN, TABLE or 0 */
 };
 
@@ -86,7 +82,7 @@ links_arg(struct args *a, const char *arg, struct bk_fault *f)
 		return;
 	if (ms < 1000 || ms > LINK_MAX * INT64_C(1000))
 		bk_usage("--links '%s': want 1s to 7d", arg);
-	a->links = (unsigned int)(ms / 1000);
+	a->req.links = (unsigned int)(ms / 1000);
 }
 
 static void
@@ -195,113 +191,6 @@ parse(struct args *a)
 		a->form = isatty(STDOUT_FILENO) ? TABLE : JSON;
 }
 
-static int
-add_link(struct bk_store *s, struct bk_record *rec, unsigned int seconds,
-    struct bk_fault *f)
-{
-	struct bk_buf url = BK_BUF_INIT(URL_MAX);
-	int rc = -1;
-
-	if (bk_record_current(rec, f) == 0)
-		rc = bk_store_presign(s, rec->key, seconds, &url, f);
-	if (rc == BK_NOT_SUPPORTED)
-		rc = bk_fault_set(f, BK_CONFIG, "the store '%s' cannot give "
-		    "links", s->url);
-	if (rc == 0)
-		rc = bk_json_set_text(rec->json, "link", bk_buf_text(&url), f);
-	bk_buf_release(&url);
-	return rc;
-}
-
-/* The list of one set; latest and at are of each set. */
-static int
-read_set(const struct args *a, struct bk_store *s, struct bk_list *l,
-    struct bk_fault *f)
-{
-	struct bk_list_req req = a->req;
-	size_t i;
-
-	if (a->recursive)
-		req.limit = 0;
-	if (bk_list_read(bk_ctx, s, &req, l, f) == -1)
-		return -1;
-	for (i = 0; a->links > 0 && i < l->len; i++)
-		if (l->rec[i].version == 1 &&
-		    add_link(s, &l->rec[i], a->links, f) == -1)
-			return -1;
-	return 0;
-}
-
-/* Move everything of ${from} behind ${to}. */
-static int
-append(struct bk_list *to, struct bk_list *from, struct bk_fault *f)
-{
-	size_t size = to->len + from->len;
-	struct bk_record *v;
-
-	if (size > 0) {
-		if ((v = realloc(to->rec, size * sizeof(*v))) == NULL)
-			return bk_fault_set(f, BK_IO, "out of memory");
-		to->rec = v;
-		to->size = size;
-	}
-	if (from->len > 0)
-		memcpy(to->rec + to->len, from->rec,
-		    from->len * sizeof(*from->rec));
-	to->len = size;
-	to->unreadable += from->unreadable;
-	to->skipped_suspects += from->skipped_suspects;
-	from->len = 0;
-	return 0;
-}
-
-struct walk {
-	const struct args *a;
-	struct bk_store *root;
-	struct bk_list *l;
-};
-
-/* One set at ${o->key} below the root. */
-static int
-walk_set(void *arg, const struct bk_object *o, struct bk_fault *f)
-{
-	struct walk *w = arg;
-	struct bk_list l = BK_LIST_INIT;
-	struct bk_buf url = BK_BUF_INIT(URL_MAX);
-	size_t base = strcspn(w->root->url, "?");
-	struct bk_store *s = NULL;
-	int rc = -1;
-
-	if (bk_buf_add(&url, w->root->url, base, f) == 0 &&
-	    (*o->key == '\0' || (bk_buf_adds(&url, "/", f) == 0 &&
-	    bk_uri_encode(&url, o->key, true, f) == 0)) &&
-	    bk_buf_adds(&url, w->root->url + base, f) == 0 &&
-	    (s = bk_store_open(bk_ctx, bk_buf_text(&url), &w->a->store,
-	    f)) != NULL && read_set(w->a, s, &l, f) == 0)
-		rc = append(w->l, &l, f);
-	bk_list_release(&l);
-	bk_store_close(s);
-	bk_buf_release(&url);
-	return rc;
-}
-
-static int
-read_all(const struct args *a, struct bk_store *s, struct bk_list *l,
-    struct bk_fault *f)
-{
-	struct walk w = { a, s, l };
-	struct bk_list_req req = a->req;
-
-	if (!a->recursive)
-		return read_set(a, s, l, f);
-	if (bk_list_sets(s, walk_set, &w, f) == -1)
-		return -1;
-	req.latest = false;
-	req.at = INT64_MIN;
-	bk_list_select(bk_ctx, &req, l);
-	return 0;
-}
-
 static unsigned int
 columns(void)
 {
@@ -367,7 +256,8 @@ main(int argc, char *argv[])
 	parse(&a);
 	if ((out = bk_records_writer(STDOUT_FILENO, &f)) != NULL &&
 	    (s = bk_store_open(bk_ctx, a.url, &a.store, &f)) != NULL &&
-	    read_all(&a, s, &l, &f) == 0)
+	    (a.recursive ? bk_list_deep(bk_ctx, s, &a.store, &a.req, &l, &f) :
+	    bk_list_read(bk_ctx, s, &a.req, &l, &f)) == 0)
 		(void)print(&a, &l, s, out, &f);
 	if (out != NULL && a.form == JSON)
 		(void)bk_records_end(out, &f, l.unreadable, &f);

@@ -50,8 +50,10 @@ whole() {
 
 # Unfinished multipart uploads of the bucket.
 unfinished() {
-	curl -s --aws-sigv4 aws:amz:us-east-1:s3 --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" \
-	    "$SERVER/bk-put-test?uploads=" | grep -o '<Upload>' | wc -l
+	curl -sf --aws-sigv4 aws:amz:us-east-1:s3 --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" \
+	    "$SERVER/bk-put-test?uploads=" > uploads
+	grep -q ListMultipartUploadsResult uploads
+	grep -o '<Upload>' uploads | wc -l
 }
 
 # Put ${1} bytes with a limit on time.

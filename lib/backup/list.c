@@ -16,19 +16,12 @@
 #include "names.h"
 #include "note.h"
 
-#define MANIFESTS ".bk/manifest/"
 #define JSON ".json"
-
-/* A key below MANIFESTS, taken apart. */
-struct mkey {
-	char name[BK_NAME_MAX + 1];
-	char id[BK_ULID_LEN + 1];
-	bool note;
-};
+#define URL_MAX 16384
 
 /* One backup that has a manifest. */
 struct entry {
-	struct mkey k;
+	struct bk_mkey k;
 	char **notes;			/* keys, in order */
 	size_t nnotes;
 };
@@ -51,16 +44,15 @@ ulid_then(const char *s, char end, char out[BK_ULID_LEN + 1])
 	return bk_ulid_ok(out);
 }
 
-/* Take ${key} apart; false for one that is not ours. */
-static bool
-split(const char *key, struct mkey *k)
+bool
+bk_manifest_split(const char *key, struct bk_mkey *k)
 {
 	char ulid[BK_ULID_LEN + 1];
 	const char *slash;
 
-	if (strncmp(key, MANIFESTS, sizeof(MANIFESTS) - 1) != 0)
+	if (strncmp(key, BK_MANIFESTS, sizeof(BK_MANIFESTS) - 1) != 0)
 		return false;
-	key += sizeof(MANIFESTS) - 1;
+	key += sizeof(BK_MANIFESTS) - 1;
 	if ((slash = strchr(key, '/')) == NULL || slash - key > BK_NAME_MAX)
 		return false;
 	memcpy(k->name, key, (size_t)(slash - key));
@@ -127,9 +119,9 @@ take_key(void *arg, const struct bk_object *o, struct bk_fault *f)
 {
 	struct keys *ks = arg;
 	const struct bk_list_req *req = ks->req;
-	struct mkey k;
+	struct bk_mkey k;
 
-	if (!split(o->key, &k) ||
+	if (!bk_manifest_split(o->key, &k) ||
 	    (req->name != NULL && strcmp(req->name, k.name) != 0) ||
 	    (req->id != NULL && strcmp(req->id, k.id) != 0))
 		return 0;
@@ -232,6 +224,22 @@ read_manifest(struct bk_store *s, const struct entry *e, const char *key,
 }
 
 static int
+add_link(struct bk_store *s, struct bk_record *rec, unsigned int seconds,
+    struct bk_fault *f)
+{
+	struct bk_buf url = BK_BUF_INIT(URL_MAX);
+	int rc = bk_store_presign(s, rec->key, seconds, &url, f);
+
+	if (rc == BK_NOT_SUPPORTED)
+		rc = bk_fault_set(f, BK_CONFIG, "the store '%s' cannot give "
+		    "links", s->url);
+	if (rc == 0)
+		rc = bk_json_set_text(rec->json, "link", bk_buf_text(&url), f);
+	bk_buf_release(&url);
+	return rc;
+}
+
+static int
 append(struct bk_list *out, struct bk_record *rec, struct bk_fault *f)
 {
 	struct bk_record *v;
@@ -288,7 +296,7 @@ bk_list_read(const struct bk_ctx *ctx, struct bk_store *s,
 	int rc = -1;
 
 	*out = (struct bk_list)BK_LIST_INIT;
-	if (bk_buf_adds(&prefix, MANIFESTS, f) == -1 || (req->name != NULL &&
+	if (bk_buf_adds(&prefix, BK_MANIFESTS, f) == -1 || (req->name != NULL &&
 	    bk_buf_addf(&prefix, f, "%s/", req->name) == -1) ||
 	    bk_store_list(s, bk_buf_text(&prefix), "", take_key, &ks, f) == -1)
 		goto out;
@@ -296,6 +304,10 @@ bk_list_read(const struct bk_ctx *ctx, struct bk_store *s,
 		if (take_entry(ctx, s, req, &ks.e[i], out, f) == -1)
 			goto out;
 	bk_list_select(ctx, req, out);
+	for (i = 0; req->links > 0 && i < out->len; i++)
+		if (out->rec[i].version == 1 &&
+		    add_link(s, &out->rec[i], req->links, f) == -1)
+			goto out;
 	rc = 0;
 out:
 	if (rc == -1)
@@ -312,73 +324,4 @@ bk_list_release(struct bk_list *l)
 		bk_record_release(&l->rec[--l->len]);
 	free(l->rec);
 	*l = (struct bk_list)BK_LIST_INIT;
-}
-
-/* Names and sets: each told once, since keys with one prefix come together. */
-struct once {
-	bk_list_fn *fn;
-	void *arg;
-	struct bk_buf last;
-	bool any;
-};
-
-static int
-tell(struct once *on, const char *s, size_t n, struct bk_fault *f)
-{
-	struct bk_object o = { .modified = -1 };
-
-	if (on->any && on->last.len == n &&
-	    memcmp(bk_buf_text(&on->last), s, n) == 0)
-		return 0;
-	bk_buf_reset(&on->last);
-	if (bk_buf_add(&on->last, s, n, f) == -1)
-		return -1;
-	on->any = true;
-	o.key = bk_buf_text(&on->last);
-	return on->fn(on->arg, &o, f);
-}
-
-static int
-name_of(void *arg, const struct bk_object *o, struct bk_fault *f)
-{
-	struct mkey k;
-
-	if (!split(o->key, &k) || k.note)
-		return 0;
-	return tell(arg, k.name, strlen(k.name), f);
-}
-
-int
-bk_list_names(struct bk_store *s, bk_list_fn *fn, void *arg,
-    struct bk_fault *f)
-{
-	struct once on = { fn, arg, BK_BUF_INIT(BK_KEY_MAX), false };
-	int rc = bk_store_list(s, MANIFESTS, "", name_of, &on, f);
-
-	bk_buf_release(&on.last);
-	return rc;
-}
-
-static int
-set_of(void *arg, const struct bk_object *o, struct bk_fault *f)
-{
-	const char *at = o->key;
-	struct mkey k;
-
-	for (; (at = strstr(at, MANIFESTS)) != NULL; at++)
-		if ((at == o->key || at[-1] == '/') && split(at, &k) && !k.note)
-			return tell(arg, o->key, at == o->key ? 0 :
-			    (size_t)(at - o->key) - 1, f);
-	return 0;
-}
-
-int
-bk_list_sets(struct bk_store *s, bk_list_fn *fn, void *arg,
-    struct bk_fault *f)
-{
-	struct once on = { fn, arg, BK_BUF_INIT(BK_KEY_MAX), false };
-	int rc = bk_store_list(s, "", "", set_of, &on, f);
-
-	bk_buf_release(&on.last);
-	return rc;
 }

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "ctx.h"
+#include "names.h"
 #include "query.h"
 #include "record.h"
 #include "store.h"
@@ -25,6 +26,7 @@ struct bk_list_req {
 	const char *tag;		/* BK_ORDER_TAG */
 	bool reverse;
 	uint64_t limit;			/* 0: none */
+	unsigned int links;		/* seconds that a "link" is good for, 0: none */
 };
 
 struct bk_list {
@@ -43,7 +45,8 @@ struct bk_list {
 /*
  * Read, merge, filter, sort.  Records carry "store".  Manifests that are
  * unreadable, or whose id or name is not that of their key, are logged,
- * counted and skipped.  0 (also when nothing matched) or -1.
+ * counted and skipped.  0 (also when nothing matched) or -1 (78: links are
+ * asked for and the store cannot give them).
  */
 int bk_list_read(const struct bk_ctx *ctx, struct bk_store *s,
     const struct bk_list_req *req, struct bk_list *out, struct bk_fault *f);
@@ -71,6 +74,25 @@ int bk_list_names(struct bk_store *s, bk_list_fn *fn, void *arg,
  */
 int bk_list_sets(struct bk_store *s, bk_list_fn *fn, void *arg,
     struct bk_fault *f);
+
+/*
+ * The lists of all sets at and below ${root}, opened with ${opts}, in one
+ * order; latest and at are of each set.  As bk_list_read.
+ */
+int bk_list_deep(const struct bk_ctx *ctx, struct bk_store *root,
+    const struct bk_store_opts *opts, const struct bk_list_req *req,
+    struct bk_list *out, struct bk_fault *f);
+
+/* The key of a manifest or a note, taken apart. */
+#define BK_MANIFESTS ".bk/manifest/"
+struct bk_mkey {
+	char name[BK_NAME_MAX + 1];
+	char id[BK_ULID_LEN + 1];
+	bool note;
+};
+
+/* Take ${key} apart; false for one that is neither. */
+bool bk_manifest_split(const char *key, struct bk_mkey *k);
 
 /*
  * Append, for a person, what else there is in ${s}: up to ten of its names,

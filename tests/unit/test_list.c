@@ -225,8 +225,10 @@ static void
 test_names(void)
 {
 	struct bk_store *s = filled("names"), *below;
+	struct bk_list_req req = BK_LIST_REQ_INIT;
 	struct bk_buf b = BK_BUF_INIT(4096);
 	struct bk_fault f = BK_FAULT_INIT;
+	struct bk_list l;
 
 	hooked_put(s, ".bk/manifest/only/01KDVGK7000000000000000009."
 	    "01KDVGK7000000000000000053.json", "{}");
@@ -240,6 +242,14 @@ test_names(void)
 	ok(bk_list_sets(s, gather, &b, &f) == 0, "sets");
 	ok_text(bk_buf_text(&b), ";team/x;", "itself and the one below");
 	bk_buf_reset(&b);
+	req.latest = true;
+	req.reverse = true;
+	req.limit = 4;
+	ok(bk_list_deep(&tap_ctx, s, NULL, &req, &l, &f) == 0 && l.len == 4,
+	    "the newest of each name of each set: %s", f.text);
+	ok(l.len == 4 && strcmp(l.rec[0].id, sample_id(2)) == 0 &&
+	    strcmp(l.rec[3].store, s->url) != 0, "in one order");
+	bk_list_release(&l);
 	ok(bk_list_hint(s, &b, &f) == 0, "hint");
 	ok_text(bk_buf_text(&b), "it has the names 'app-2', 'app', 'db'", "names");
 	bk_buf_reset(&b);
