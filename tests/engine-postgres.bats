@@ -164,6 +164,18 @@ print(urllib.parse.quote(sys.argv[1], safe=""))' "$name")"?host=$PGHOST&sslmode=
 	done
 }
 
+@test "no such database, said in another language: 66" {
+	tool psql <<-'EOT'
+	case "$*" in
+	*"'nope'"*) echo 'psql: Fehler: FATAL:  Datenbank »nope« existiert nicht' >&2
+		exit 2 ;;
+	esac
+	exec "$real" "$@"
+	EOT
+	PATH=$PWD/bin:$PATH run -66 --separate-stderr bk-dump postgres:///nope
+	said '"nope" does not exist'
+}
+
 @test "in plain sh the last stage has the first cause" {
 	for u in "postgres:///nope 66" "postgres://nobody@127.0.0.1:$PGPORT/app 77" \
 	    'postgres://127.0.0.1:1/app 69'; do
@@ -434,6 +446,19 @@ print(urllib.parse.quote(sys.argv[1], safe=""))' "$name")"?host=$PGHOST&sslmode=
 	bk-dump postgres:///app > s
 	run -77 --separate-stderr bk-restore --into "$low/new?password-file=$PWD/low.pw" < s
 	said 'ALTER ROLE low CREATEDB'
+	q postgres 'ALTER ROLE low CREATEDB'
+	url="$low/new?password-file=$PWD/low.pw"
+	run -77 --separate-stderr bk-restore --into "$url" < s
+	said '--no-owner'
+	absent new
+	no_leftovers
+	bk-restore --into "$url" -- --no-owner --no-privileges < s
+	[ "$(q new 'SELECT count(*) FROM t')" = 20000 ]
+	bk-restore --into "$url" --replace --yes -- --no-owner --no-privileges < s
+	[ "$(q postgres "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'new'")" = low ]
+	no_leftovers
+	q postgres 'DROP DATABASE new'
+	q postgres 'ALTER ROLE low NOCREATEDB'
 }
 
 @test "all databases: into a new server, roles and passwords too" {

@@ -74,8 +74,10 @@ create_text(struct bk_pgrestore *p, struct bk_buf *q, struct bk_fault *f)
 	    clause(q, provider[0] == 'i' ? "LOCALE_PROVIDER icu ICU_LOCALE" :
 	    "LOCALE_PROVIDER builtin BUILTIN_LOCALE", locale, f) == -1)
 		return -1;
-	if (p->exists && space != NULL && (bk_buf_adds(q, " TABLESPACE ",
-	    f) == -1 || bk_pg_ident(q, space, f) == -1))
+	/* Naming the default one would want a right to it. */
+	if (p->exists && space != NULL && strcmp(space, "pg_default") != 0 &&
+	    (bk_buf_adds(q, " TABLESPACE ", f) == -1 ||
+	    bk_pg_ident(q, space, f) == -1))
 		return -1;
 	return bk_buf_adds(q, ";\n", f);
 }

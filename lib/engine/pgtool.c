@@ -86,6 +86,7 @@ static const struct {
 	    "GRANT SELECT ON LARGE OBJECT … TO %s, or dump as its owner" },
 	{ "permission denied to create database", "ALTER ROLE %s CREATEDB" },
 	{ "permission denied to terminate", "GRANT pg_signal_backend TO %s" },
+	{ "permission denied for tablespace", "GRANT CREATE on it TO %s" },
 	{ "permission denied for table", "GRANT pg_read_all_data TO %s, "
 	    "or GRANT SELECT on it" },
 	{ "permission denied for sequence", "GRANT pg_read_all_data TO %s, "
