@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "behind.h"
 #include "frames.h"
 #include "pool.h"
 
@@ -76,7 +77,7 @@ coder_free(void *arg)
 		free(c->slots[i].in);
 		free(c->slots[i].out);
 	}
-	c->fmt->serial.free(c->serial);
+	bk_behind_ops.free(c->serial);
 	free(c->workers);
 	free(c->slots);
 	free(c);
@@ -248,11 +249,12 @@ decode_serially(struct coder *c, struct bk_fault *f)
 	size_t i;
 	struct slot *s;
 
-	if ((c->serial = c->fmt->serial_new(c->sink, c->arg, f)) == NULL)
+	if ((c->serial = bk_behind_new(c->fmt->serial_new,
+	    &c->fmt->serial, c->sink, c->arg, f)) == NULL)
 		return -1;
 	while (bk_pool_head(c->pool, true, &i)) {
 		s = &c->slots[i];
-		if (c->fmt->serial.write(c->serial, s->in, s->have, f) == -1)
+		if (bk_behind_ops.write(c->serial, s->in, s->have, f) == -1)
 			return -1;
 		s->have = 0;
 		bk_pool_release(c->pool);
@@ -260,7 +262,7 @@ decode_serially(struct coder *c, struct bk_fault *f)
 	bk_pool_tail(c->pool, &i);
 	s = &c->slots[i];
 	if (s->have > 0 &&
-	    c->fmt->serial.write(c->serial, s->in, s->have, f) == -1)
+	    bk_behind_ops.write(c->serial, s->in, s->have, f) == -1)
 		return -1;
 	s->have = 0;
 	return 0;
@@ -339,7 +341,7 @@ decode_write(void *t, const void *p, size_t n, struct bk_fault *f)
 				return -1;
 		}
 	}
-	return n == 0 ? 0 : c->fmt->serial.write(c->serial, q, n, f);
+	return n == 0 ? 0 : bk_behind_ops.write(c->serial, q, n, f);
 }
 
 static int
@@ -357,7 +359,7 @@ decode_finish(void *t, struct bk_fault *f)
 	if (c->serial == NULL && (c->slots[i].have > 0 || !c->any) &&
 	    decode_serially(c, f) == -1)
 		return -1;
-	return c->serial == NULL ? 0 : c->fmt->serial.finish(c->serial, f);
+	return c->serial == NULL ? 0 : bk_behind_ops.finish(c->serial, f);
 }
 
 const struct bk_transform_ops bk_frames_encode_ops = { encode_write,

@@ -42,7 +42,10 @@ struct bk_frames {
 	int (*dec)(void *w, const uint8_t *in, size_t n, uint8_t *out,
 	    size_t cap, size_t *got);
 
-	/* The serial reader; its finish tells a cut file. */
+	/*
+	 * The serial reader, run in a thread of its own; its finish tells a
+	 * cut file.
+	 */
 	void *(*serial_new)(bk_sink_fn *sink, void *arg, struct bk_fault *f);
 	struct bk_transform_ops serial;
 };

@@ -10,15 +10,15 @@
  *
  * The sizes are hints.  DESIGN (12) lets them go up to 16 MiB; only members
  * up to 1 MiB, twice what we write, go to workers, so that memory does not
- * depend on the file.  Everything else is read by zlib: foreign files,
- * members whose hints are wrong, several members in a row.
+ * depend on the file.  Everything else is read by zlib, in one thread:
+ * foreign files, members whose hints are wrong, several members in a row.
  *
  * A member of libdeflate is whole or an error; its compressor at level 5 is
  * the fastest whose files are no larger than those of pigz -6 (LAB).
  *
  * Memory for N threads: encoding (N + 4) MiB and the compressors (level 1 to
  * 9: below 1 MiB each; 10 to 12: 9 MiB each); decoding at most (N + 4) times
- * 2 MiB, of our own files half; zlib's window of 32 KiB and 256 KiB.
+ * 2 MiB, of our own files half; foreign files 1.5 MiB.
  */
 #include <assert.h>
 #include <errno.h>

@@ -306,8 +306,30 @@ threads_now(void)
 	return n;
 }
 
+/* A decoder of ${file} whose sink fails, and one that is left early. */
+static void
+ok_failing_decoder(const struct bk_codec_format *c, const struct bytes *file,
+    size_t plain)
+{
+	struct bk_fault f = BK_FAULT_INIT;
+	struct bytes out = { NULL, 0, 0, plain / 2 };
+	void *t = c->decode(3, bytes_add, &out, &f);
+
+	ok_int(push(c->decode_ops, t, file, 65536, &f), -1, "decoding");
+	ok_int(f.status, BK_IO, "the sink's own fault");
+	c->decode_ops->free(t);
+	bytes_release(&out);
+	bk_fault_clear(&f);
+
+	t = c->decode(3, bytes_add, &out, &f);
+	c->decode_ops->write(t, file->p, file->len - 1, &f);
+	c->decode_ops->free(t);
+	ok_int(f.status, 0, "left without finish");
+	bytes_release(&out);
+}
+
 void
-ok_failing_sinks(const struct bk_codec_format *c, size_t chunk)
+ok_failing_sinks(const struct bk_codec_format *c, size_t chunk, size_t claim)
 {
 	struct bk_fault f = BK_FAULT_INIT;
 	struct bytes plain = dump_like(5 * chunk), out = { NULL, 0, 0, 0 };
@@ -323,21 +345,14 @@ ok_failing_sinks(const struct bk_codec_format *c, size_t chunk)
 	bytes_release(&out);
 	bk_fault_clear(&f);
 
-	out.fail_at = plain.len / 2;
-	t = c->decode(3, bytes_add, &out, &f);
-	ok_int(push(c->decode_ops, t, &file, 65536, &f), -1, "decoding");
-	ok_int(f.status, BK_IO, "the sink's own fault");
-	c->decode_ops->free(t);
-	bytes_release(&out);
-	bk_fault_clear(&f);
-
 	t = c->encode(c->level_default, 3, bytes_add, &out, &f);
 	c->encode_ops->write(t, plain.p, plain.len - 1, &f);
 	c->encode_ops->free(t);
-	t = c->decode(3, bytes_add, &out, &f);
-	c->decode_ops->write(t, file.p, file.len - 1, &f);
-	c->decode_ops->free(t);
 	ok_int(f.status, 0, "left without finish");
+	ok_failing_decoder(c, &file, plain.len);
+	file.p[claim] ^= 1;
+	ok_decodes(c, "read serially", &file, &plain);
+	ok_failing_decoder(c, &file, plain.len);
 	ok_int(threads_now(), before, "no thread left");
 	c->encode_ops->free(NULL);
 	c->decode_ops->free(NULL);

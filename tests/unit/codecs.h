@@ -46,7 +46,11 @@ void ok_peer(const struct bk_codec_format *c, const char *const *read,
 /* Cut and flipped files never give wrong bytes with success. */
 void ok_corrupt(const struct bk_codec_format *c);
 
-/* Sinks that fail, coders left early: right status, no thread left. */
-void ok_failing_sinks(const struct bk_codec_format *c, size_t chunk);
+/*
+ * Sinks that fail, coders left early: right status, no thread left.  The
+ * lowest bit at ${claim} makes the serial reader take the file.
+ */
+void ok_failing_sinks(const struct bk_codec_format *c, size_t chunk,
+    size_t claim);
 
 #endif

@@ -77,7 +77,7 @@ main(void)
 	ok_peer(zst, unpzstd, pzstd, 3 * CHUNK);
 	ok_peer(zst, NULL, large, 3 * CHUNK);
 	ok_corrupt(zst);
-	ok_failing_sinks(zst, CHUNK);
+	ok_failing_sinks(zst, CHUNK, 8);
 	lying_sizes();
 	return done();
 }
