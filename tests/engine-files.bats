@@ -150,6 +150,20 @@ line'
 	[ -z "$(ls -A to)" ]
 }
 
+@test "a full disk: 74, and nothing is left" {
+	unshare -m true 2> /dev/null || skip "may not mount"
+	mkdir d small
+	head -c 3000000 /dev/urandom > d/f
+	bk-dump "files://$PWD/d" > s
+	run -74 --separate-stderr unshare -m sh -c "
+	    mount -t tmpfs -o size=1m none small || exit 1
+	    bk-restore --into files://$PWD/small/new < s; rc=\$?
+	    ls -A small; exit \$rc"
+	said "bk-restore: tar failed: "
+	said "./f: "
+	[ -z "$output" ]
+}
+
 # $1: shell that makes x.tar; it is refused and writes nothing.
 hostile() {
 	( eval "$1" ) > /dev/null 2>&1

@@ -190,15 +190,43 @@ bk_files_restore_open(struct bk_restore *r, struct bk_fault *f)
 	return start_tar(r, b, f);
 }
 
+/*
+ * tar's fault: its first complaint, since its last words only say that there
+ * were some.  A short write is "Wrote only N of M bytes".
+ */
+static int
+tar_fault(const struct back *b, const struct bk_fault *own, struct bk_fault *f)
+{
+	static const struct bk_tool_msg msgs[] = {
+		{ "No space left on device", BK_IO },
+		{ ": Wrote only ", BK_IO },
+		{ "Disk quota exceeded", BK_IO },
+		{ "Input/output error", BK_IO },
+		{ NULL, 0 }
+	};
+
+	const char *said = bk_child_tail(b->tar);
+	int status = bk_tool_class(msgs, said, own->status);
+	size_t n = strcspn(said, "\n");
+
+	/* Not where it never ended: late, or not started. */
+	if (n == 0 || bk_child_status(b->tar) == -1)
+		return bk_fault_set(f, own->status, "%s", own->text);
+	return bk_fault_set(f, status, "tar failed: %.*s",
+	    (int)(n < 800 ? n : 800), said);
+}
+
 int
 bk_files_restore_write(struct bk_restore *r, const void *p, size_t n,
     struct bk_fault *f)
 {
 	struct back *b = r->priv;
+	struct bk_fault own = BK_FAULT_INIT;
 
 	if (bk_tarcheck_write(b->check, p, n, f) == -1)
 		return -1;
-	return bk_child_write(b->tar, p, n, NULL, NULL, f);
+	return bk_child_write(b->tar, p, n, NULL, NULL, &own) == 0 ? 0 :
+	    tar_fault(b, &own, f);
 }
 
 /* All of the tree on disk: one call per file system, not per file. */
@@ -291,11 +319,14 @@ int
 bk_files_restore_commit(struct bk_restore *r, int fd, struct bk_fault *f)
 {
 	struct back *b = r->priv;
+	struct bk_fault own = BK_FAULT_INIT;
 
 	(void)fd;
-	if (bk_tarcheck_finish(b->check, f) == -1 ||
-	    bk_child_finish(b->tar, NULL, NULL, f) == -1 ||
-	    sync_tree(b, f) == -1)
+	if (bk_tarcheck_finish(b->check, f) == -1)
+		return -1;
+	if (bk_child_finish(b->tar, NULL, NULL, &own) == -1)
+		return tar_fault(b, &own, f);
+	if (sync_tree(b, f) == -1)
 		return -1;
 	return put_in_place(r, b, f);
 }
