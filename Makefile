@@ -51,14 +51,16 @@ TEST_SRC := $(wildcard tests/unit/test_*.c)
 TEST_BIN := $(TEST_SRC:tests/unit/%.c=$(B)/unit/%)
 HELP_SRC := $(filter-out $(TEST_SRC),$(wildcard tests/unit/*.c))
 HELP_OBJ := $(HELP_SRC:%.c=$(B)/%.o)
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/%.c=$(B)/fuzz/%)
 HEADERS := $(wildcard lib/*/*.h supervisor/*.h cmd/*.h)
 MAN := $(wildcard man/*.[1-8])
 DEPS := $(LIB_OBJ:.o=.d) $(HELP_OBJ:.o=.d) $(PROG_SRC:%.c=$(B)/%.d) $(SHARED_OBJ:.o=.d) \
-	$(TEST_SRC:%.c=$(B)/%.d)
+	$(TEST_SRC:%.c=$(B)/%.d) $(FUZZ_SRC:%.c=$(B)/%.d) $(B)/tests/fuzz/fuzz.d
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all check check-unit check-headers lint coverage fuzz bench install \
+.PHONY: all check check-unit check-headers lint coverage fuzz fuzz-programs bench install \
 	uninstall dist clean
 
 all: $(PROG_BIN)
@@ -92,6 +94,12 @@ $(B)/unit/%: $(B)/tests/unit/%.o $(HELP_OBJ) $(B)/libbk.a
 $(B)/bench/%: $(B)/tests/bench/%.o $(B)/libbk.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $< $(B)/libbk.a $(PKG_LIBS)
+
+$(B)/fuzz/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/fuzz.o $(B)/libbk.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+fuzz-programs: $(FUZZ_BIN)
 
 check:
 	sh tests/run --no-install
