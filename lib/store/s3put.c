@@ -175,13 +175,13 @@ out:
 	return rc;
 }
 
-/* Is the key taken?  0: no, or we may not look. */
+/* Is the key taken?  0: no, or we may not look, or the server will (${sure}). */
 static int
-taken(struct s3_put *p, struct bk_fault *f)
+taken(struct s3_put *p, bool sure, struct bk_fault *f)
 {
 	int rc;
 
-	if (!p->create_only || p->s->create_only == S3_YES)
+	if (!p->create_only || sure)
 		return 0;
 	rc = look(p, f);
 	return rc == LOOK_NONE || rc == LOOK_REFUSED ? 0 : rc;
@@ -249,7 +249,7 @@ single(struct s3_put *p, struct bk_fault *f)
 	enum wish dropped = NOTHING;
 	int rc;
 
-	if ((rc = taken(p, f)) != 0)
+	if ((rc = taken(p, p->s->create_only == S3_YES, f)) != 0)
 		return rc;
 	for (;;) {
 		struct s3_req q = { .code = "" };
@@ -391,7 +391,8 @@ complete(struct s3_put *p, struct bk_fault *f)
 	bool condition = p->create_only, again = true;
 	int rc;
 
-	if ((rc = taken(p, f)) != 0)
+	/* Ceph honours the condition of a PUT and passes over this one's. */
+	if ((rc = taken(p, p->s->host == NULL, f)) != 0)
 		return rc;
 	if (complete_body(p, &body, f) == -1)
 		again = (rc = -1) == 0;
