@@ -3,7 +3,7 @@
  * for other programs, a table on a terminal.  Finding nothing is an answer
  * (status 1), and names what else there is.
  *
- * Memory: about 4 KiB for each record that matches and 100 bytes for each
+ * Memory: about 7 KiB for each record that matches and 100 bytes for each
  * key below .bk/manifest.
  */
 #include <sys/ioctl.h>

@@ -265,8 +265,9 @@ bk_record_from(json_t *json, struct bk_record *r, struct bk_fault *f)
 	}
 	r->bytes = (uint64_t)bytes;
 	if (check_key(r, f) == -1) {
-		/* In a record that was read, each such fault is one of data. */
-		f->status = BK_DATA;
+		/* What would be usage is bad data in a record that was read. */
+		if (f->status == BK_USAGE)
+			f->status = BK_DATA;
 		goto fail;
 	}
 	return 0;

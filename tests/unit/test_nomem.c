@@ -2,9 +2,6 @@
  * Memory that runs out: each job of lib/base is done with the first, second,
  * third, … allocation failing, until it passes.  Every failure must be a
  * fault of 74.
- *
- * malloc and its kin take the place of libc's; sanitizers and valgrind have
- * their own, and then there is nothing to test.
  */
 #include <signal.h>
 #include <stdlib.h>
@@ -17,58 +14,12 @@
 #include "hash.h"
 #include "io.h"
 #include "json.h"
+#include "scarce.h"
 #include "tap.h"
 #include "uri.h"
 #include "words.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define OWN_MALLOC 0
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define OWN_MALLOC 0
-#endif
-#endif
-#ifndef OWN_MALLOC
-#define OWN_MALLOC 1
-#endif
-
 #if OWN_MALLOC
-extern void *__libc_malloc(size_t);
-extern void *__libc_calloc(size_t, size_t);
-extern void *__libc_realloc(void *, size_t);
-
-/*
- * Allocations that work; -1: all.  Volatile, for compilers hold that malloc
- * looks at no variable of ours.
- */
-static volatile long budget = -1;
-
-static bool
-scarce(void)
-{
-	if (budget > 0)
-		budget--;
-	return budget == 0;
-}
-
-void *
-malloc(size_t n)
-{
-	return scarce() ? NULL : __libc_malloc(n);
-}
-
-void *
-calloc(size_t k, size_t n)
-{
-	return scarce() ? NULL : __libc_calloc(k, n);
-}
-
-void *
-realloc(void *p, size_t n)
-{
-	return scarce() ? NULL : __libc_realloc(p, n);
-}
-
 static int
 job_buf(struct bk_fault *f)
 {
@@ -142,12 +93,12 @@ job_allow(struct bk_fault *f)
 	static const char *const some[] = { "a", NULL };
 	struct bk_uri u;
 	struct bk_fault usage = BK_FAULT_INIT;
-	long saved = budget;
+	long saved = scarce_budget;
 	int rc;
 
-	budget = -1;
+	scarce_budget = -1;
 	bk_uri_parse("x:?b", &u, &usage);
-	budget = saved;
+	scarce_budget = saved;
 	(void)bk_uri_allow(&u, some, &usage);
 	rc = usage.status == BK_USAGE ? 0 :
 	    bk_fault_set(f, usage.status, "%s", usage.text);
@@ -165,39 +116,6 @@ job_words(struct bk_fault *f)
 	return rc;
 }
 
-static void
-torture(int (*job)(struct bk_fault *), int least, const char *what)
-{
-	struct bk_fault f;
-	int n, bad = 0, rc;
-
-	/* Once with memory, for what libraries set up at their first call. */
-	memset(&f, 0, sizeof(f));
-	rc = job(&f) == 0 ? -1 : 0;
-	for (n = 1; n < 200 && rc != 0; n++) {
-		memset(&f, 0, sizeof(f));
-		budget = n;
-		rc = job(&f);
-		budget = -1;
-		bad += rc == 0 ? bk_faulty(&f) : f.status != 74;
-	}
-	ok(rc == 0 && n - 2 >= least, "%s: passes after %d failures", what, n - 2);
-	ok_int(bad, 0, "each of them a fault of 74");
-}
-
-/* Is malloc ours?  Valgrind puts its own in its place. */
-static bool
-in_charge(void)
-{
-	void *volatile p;
-
-	budget = 1;
-	p = malloc(1);
-	budget = -1;
-	free(p);
-	return p == NULL;
-}
-
 /* A digest that cannot be had ends the process. */
 static void
 test_abort(void)
@@ -211,7 +129,7 @@ test_abort(void)
 
 	if ((pid = fork()) == 0) {
 		setrlimit(RLIMIT_CORE, &none);
-		budget = 1;
+		scarce_budget = 1;
 		bk_sha256_sum(h, sum);
 		_exit(0);
 	}
@@ -225,17 +143,17 @@ int
 main(void)
 {
 #if OWN_MALLOC
-	if (!in_charge()) {
+	if (!scarce_in_charge()) {
 		tap_skip("valgrind has its own malloc");
 		return done();
 	}
-	torture(job_buf, 4, "buf");
-	torture(job_rbuf, 3, "rbuf");
-	torture(job_sha256, 3, "sha256");
-	torture(job_json, 3, "json");
-	torture(job_uri, 12, "uri");
-	torture(job_allow, 1, "uri_allow");
-	torture(job_words, 2, "words");
+	scarce_torture(job_buf, 4, "buf");
+	scarce_torture(job_rbuf, 3, "rbuf");
+	scarce_torture(job_sha256, 3, "sha256");
+	scarce_torture(job_json, 3, "json");
+	scarce_torture(job_uri, 12, "uri");
+	scarce_torture(job_allow, 1, "uri_allow");
+	scarce_torture(job_words, 2, "words");
 	test_abort();
 #else
 	tap_skip("the sanitizer has its own malloc");

@@ -1,0 +1,186 @@
+/* Memory that runs out in the jobs of lib/backup (see scarce.h). */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "commit.h"
+#include "list.h"
+#include "note.h"
+#include "query.h"
+#include "samples.h"
+#include "scarce.h"
+#include "table.h"
+#include "tags.h"
+#include "tap.h"
+#include "undo.h"
+
+#if OWN_MALLOC
+#define SHA "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
+#define T "2026-11-21T10:00:00Z"
+
+static char url[512];
+static json_t *rec_json, *header, *end, *note;
+
+static int
+job_record(struct bk_fault *f)
+{
+	struct bk_record r;
+	int rc = bk_record_from(json_incref(rec_json), &r, f);
+
+	if (rc == 0)
+		rc = bk_record_set_store(&r, "file:///somewhere/far/away", f);
+	bk_record_release(&r);
+	return rc;
+}
+
+static int
+job_query(struct bk_fault *f)
+{
+	struct bk_query *q = bk_query_parse("{a=\"x\",b!=`y`}", f);
+
+	bk_query_free(q);
+	return q != NULL ? 0 : -1;
+}
+
+static int
+job_tags(struct bk_fault *f)
+{
+	json_t *t = json_object();
+	int rc = bk_tags_add(t, "tier=app", f);
+
+	json_decref(t);
+	return rc;
+}
+
+static int
+nowhere(void *arg, const void *p, size_t n, struct bk_fault *f)
+{
+	(void)arg;
+	(void)p;
+	(void)n;
+	(void)f;
+	return 0;
+}
+
+static int
+job_undo(struct bk_fault *f)
+{
+	const struct bk_undo_opts o = { .ctx = &tap_ctx };
+	struct bk_undo *u = bk_undo_open(&o, NULL, nowhere, NULL, f);
+
+	bk_undo_free(u);
+	return u != NULL ? 0 : -1;
+}
+
+/*
+ * A whole commit; not by way of fan.h, whose digest ends the process where
+ * memory runs out (hash.h).
+ */
+static int
+job_put(struct bk_fault *f)
+{
+	struct bk_record rec = BK_RECORD_INIT;
+	struct bk_commit_plan plan;
+	struct bk_commit *c = NULL;
+	struct bk_store *s;
+	int rc = -1;
+
+	if ((s = bk_store_open(&tap_ctx, url, NULL, f)) != NULL &&
+	    bk_commit_plan(&tap_ctx, s, header, false, &plan, f) == 0 &&
+	    (c = bk_commit_begin(&tap_ctx, s, &plan, 0, f)) != NULL &&
+	    bk_commit_write(c, "hello", 5, f) == 0)
+		rc = bk_commit_finish(c, end, SHA, &rec, f);
+	bk_commit_free(c);
+	bk_record_release(&rec);
+	bk_store_close(s);
+	return rc;
+}
+
+/* All that was put before, with a note on the first of them. */
+static int
+job_list(struct bk_fault *f)
+{
+	struct bk_list_req req = BK_LIST_REQ_INIT;
+	struct bk_buf text = BK_BUF_INIT(1 << 20);
+	struct bk_list l = BK_LIST_INIT;
+	struct bk_store *s;
+	int rc = -1;
+
+	req.limit = 3;
+	if ((s = bk_store_open(&tap_ctx, url, NULL, f)) != NULL &&
+	    bk_list_read(&tap_ctx, s, &req, &l, f) == 0) {
+		if (l.unreadable > 0)
+			(void)bk_fault_set(f, BK_IO, "unreadable ones");
+		else if (bk_table(&l, s->url, 0, 80, &text, f) == 0)
+			rc = bk_note_write(&tap_ctx, s, &l.rec[0], note, f);
+	}
+	bk_list_release(&l);
+	bk_buf_release(&text);
+	bk_store_close(s);
+	return rc;
+}
+
+static void
+prepare(void)
+{
+	const struct bk_store_opts so = { .create = true };
+	struct bk_fault f = BK_FAULT_INIT;
+
+	(void)snprintf(url, sizeof(url), "file://%s/store", tap_dir());
+	bk_store_close(bk_store_open(&tap_ctx, url, &so, &f));
+	rec_json = sample("app", 1, T, 1, "{'a':'b'}");
+	end = quoted("{'end':'ok','stages':[{'stage':'fake','bytes':5,'sha256':'"
+	    SHA "'}]}");
+	note = quoted("{'set':{'a':'1'}}");
+	header = quoted("{'bk':'stream/1','name':'app','engine':'fake',"
+	    "'ext':'bin','time':'" T "','tags':{'a':'b'},'filters':[],"
+	    "'info':{},'extra':1}");
+}
+
+/* Whatever failed before: what is listed is whole, and every put that said 0. */
+static void
+look(void)
+{
+	struct bk_list_req req = BK_LIST_REQ_INIT;
+	struct bk_fault f = BK_FAULT_INIT;
+	struct bk_object o;
+	struct bk_list l;
+	struct bk_store *s = bk_store_open(&tap_ctx, url, NULL, &f);
+	size_t i;
+
+	ok(bk_list_read(&tap_ctx, s, &req, &l, &f) == 0 && l.len >= 2 &&
+	    l.unreadable == 0, "all that is listed can be read: %s", f.text);
+	for (i = 0; i < l.len; i++)
+		if (bk_store_stat(s, l.rec[i].key, &o, &f) != 0 || o.bytes != 5)
+			break;
+	ok_int(i, l.len, "and has its payload");
+	bk_list_release(&l);
+	bk_store_close(s);
+}
+#endif
+
+int
+main(void)
+{
+#if OWN_MALLOC
+	if (!scarce_in_charge()) {
+		tap_skip("valgrind has its own malloc");
+		return done();
+	}
+	prepare();
+	scarce_torture(job_record, 2, "record");
+	scarce_torture(job_query, 5, "query");
+	scarce_torture(job_tags, 2, "tags");
+	scarce_torture(job_undo, 3, "undo");
+	scarce_torture(job_put, 50, "put");
+	scarce_torture(job_list, 50, "list and note");
+	look();
+	json_decref(note);
+	json_decref(end);
+	json_decref(header);
+	json_decref(rec_json);
+#else
+	tap_skip("the sanitizer has its own malloc");
+#endif
+	return done();
+}
