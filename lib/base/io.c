@@ -224,8 +224,10 @@ bk_rbuf_new(int fd, const char *what, struct bk_fault *f)
 		r->fd = fd;
 		r->what = strdup(what);
 		r->p = malloc(BK_LINE_MAX + CHUNK);
-		if (r->what != NULL && r->p != NULL)
+		if (r->what != NULL && r->p != NULL) {
+			bk_pipe_enlarge(fd);
 			return r;
+		}
 	}
 	(void)bk_fault_set(f, BK_IO, "out of memory reading '%s'", what);
 	bk_rbuf_free(r);

@@ -4,8 +4,8 @@
  *
  * A reader hands out the payload in place and without copying, and answers
  * BK_END only after it has read an "ok" end line whose CRC-32 matches, whose
- * last stage's count is that of the payload, and after which the input ended.  A writer takes bytes of any length and
- * writes blocks of up to 1 MiB.
+ * last stage's count is that of the payload, and after which the input ended.
+ * A writer takes bytes of any length and writes blocks of up to 1 MiB.
  */
 #ifndef BK_STREAM_H
 #define BK_STREAM_H
