@@ -61,8 +61,9 @@ scarce_torture(int (*job)(struct bk_fault *), int least, const char *what)
 	ok_int(bad, 0, "each of them a fault of 74");
 }
 
-bool
-scarce_in_charge(void)
+/* Is malloc ours?  Valgrind puts its own in its place. */
+static bool
+in_charge(void)
 {
 	void *volatile p;
 
@@ -73,3 +74,18 @@ scarce_in_charge(void)
 	return p == NULL;
 }
 #endif
+
+int
+scarce_main(void (*tests)(void))
+{
+#if OWN_MALLOC
+	if (in_charge())
+		tests();
+	else
+		tap_skip("valgrind has its own malloc");
+#else
+	(void)tests;
+	tap_skip("the sanitizer has its own malloc");
+#endif
+	return done();
+}

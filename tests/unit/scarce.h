@@ -28,9 +28,6 @@
  */
 extern volatile long scarce_budget;
 
-/* Is malloc ours?  Valgrind puts its own in its place. */
-bool scarce_in_charge(void);
-
 /*
  * Do ${job} with the first, second, third, … allocation and all behind it
  * failing, until it passes; that must take ${least} failures at least, each
@@ -38,5 +35,8 @@ bool scarce_in_charge(void);
  */
 void scarce_torture(int (*job)(struct bk_fault *), int least,
     const char *what);
+
+/* Run ${tests} where malloc is ours, else skip.  What main is to return. */
+int scarce_main(void (*tests)(void));
 
 #endif

@@ -137,16 +137,10 @@ test_abort(void)
 	    WTERMSIG(status) == SIGABRT, "no digest, no process");
 	bk_sha256_free(h);
 }
-#endif
 
-int
-main(void)
+static void
+tests(void)
 {
-#if OWN_MALLOC
-	if (!scarce_in_charge()) {
-		tap_skip("valgrind has its own malloc");
-		return done();
-	}
 	scarce_torture(job_buf, 4, "buf");
 	scarce_torture(job_rbuf, 3, "rbuf");
 	scarce_torture(job_sha256, 3, "sha256");
@@ -155,8 +149,16 @@ main(void)
 	scarce_torture(job_allow, 1, "uri_allow");
 	scarce_torture(job_words, 2, "words");
 	test_abort();
+}
 #else
-	tap_skip("the sanitizer has its own malloc");
+static void
+tests(void)
+{
+}
 #endif
-	return done();
+
+int
+main(void)
+{
+	return scarce_main(tests);
 }

@@ -157,16 +157,10 @@ look(void)
 	bk_list_release(&l);
 	bk_store_close(s);
 }
-#endif
 
-int
-main(void)
+static void
+tests(void)
 {
-#if OWN_MALLOC
-	if (!scarce_in_charge()) {
-		tap_skip("valgrind has its own malloc");
-		return done();
-	}
 	prepare();
 	scarce_torture(job_record, 2, "record");
 	scarce_torture(job_query, 5, "query");
@@ -179,8 +173,16 @@ main(void)
 	json_decref(end);
 	json_decref(header);
 	json_decref(rec_json);
+}
 #else
-	tap_skip("the sanitizer has its own malloc");
+static void
+tests(void)
+{
+}
 #endif
-	return done();
+
+int
+main(void)
+{
+	return scarce_main(tests);
 }
