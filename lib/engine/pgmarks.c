@@ -146,7 +146,8 @@ sql_line(struct sql *s)
 	} else if (s->marked && dashes) {
 		s->closed = true;
 	} else if (s->marked && strncmp(l, "\\unrestrict ", 12) == 0) {
-		if (s->opened && strcmp(s->token, l + 12) == 0)
+		/* So much of a long one as both lines have kept. */
+		if (s->opened && strncmp(s->token, l + 12, LINE_HEAD - 12) == 0)
 			s->released = true;
 	} else if (s->marked && l[0] != '\0' && strncmp(l, "--", 2) != 0) {
 		s->marked = false;

@@ -174,6 +174,28 @@ test_custom(void)
 	bk_buf_release(&b);
 }
 
+/* Damage of any byte is a fault or is not seen here, and nothing worse. */
+static void
+test_damage(void)
+{
+	static const unsigned char masks[] = { 0x01, 0x80, 0xff };
+	struct bk_buf b = BK_BUF_INIT(65536);
+	size_t n, i;
+	int odd = 0, rc;
+
+	archive(&b, 16);
+	for (n = 0; n < b.len; n++)
+		for (i = 0; i < sizeof(masks); i++) {
+			b.p[n] = (char)(b.p[n] ^ masks[i]);
+			rc = judge(bk_marks_pg_custom, b.p, b.len, 64);
+			odd += rc != BK_MARKS_PROVEN && rc != -1 &&
+			    rc != BK_MARKS_UNKNOWN;
+			b.p[n] = (char)(b.p[n] ^ masks[i]);
+		}
+	ok_int(odd, 0, "damaged archives are judged");
+	bk_buf_release(&b);
+}
+
 struct seen {
 	int n;
 	char owners[64];
@@ -278,11 +300,28 @@ test_sql(void)
 	ok_int(whole, 0, "no cut of a plain dump is taken for whole");
 }
 
+static void
+test_long_token(void)
+{
+	struct bk_buf b = BK_BUF_INIT(65536);
+	char token[301];
+
+	memset(token, 'k', sizeof(token) - 1);
+	token[sizeof(token) - 1] = '\0';
+	bk_buf_addf(&b, &bf, BEGIN "\\restrict %s\n" END "\\unrestrict %s\n\n",
+	    token, token);
+	ok_int(judge(bk_marks_pg_plain, b.p, b.len, 50), BK_MARKS_PROVEN,
+	    "a token longer than what is kept of a line");
+	bk_buf_release(&b);
+}
+
 int
 main(void)
 {
 	test_custom();
+	test_damage();
 	test_entries();
+	test_long_token();
 	test_sql();
 	return done();
 }
