@@ -14,7 +14,10 @@
 
 extern char **environ;
 
-static char script[64], dir[4096];
+#define LABS 4
+
+static char script[LABS][64], dir[LABS][4096];
+static int running;
 static pid_t starter;
 
 int
@@ -37,10 +40,13 @@ lab_run(const char *const *argv, const char *out)
 static void
 stop(void)
 {
-	const char *const argv[] = { script, "stop", dir, NULL };
+	while (getpid() == starter && running > 0) {
+		const char *const argv[] = { script[running - 1], "stop",
+		    dir[running - 1], NULL };
 
-	if (getpid() == starter)
+		running--;
 		(void)lab_run(argv, "/dev/null");
+	}
 }
 
 static void
@@ -64,23 +70,27 @@ read_env(FILE *in)
 bool
 lab_start(const char *name)
 {
-	const char *argv[] = { script, "start", dir, NULL };
+	const char *argv[] = { script[running], "start", dir[running], NULL };
 	char out[4200], pid[16];
-	FILE *in;
+	FILE *in = NULL;
 	int rc;
 
+	if (!ok(running < LABS, "no more than %d servers", LABS))
+		return false;
 	starter = getpid();
 	snprintf(pid, sizeof(pid), "%d", (int)starter);
 	setenv("LAB_OWNER", pid, 1);
-	snprintf(script, sizeof(script), "tests/lab/%s", name);
-	snprintf(dir, sizeof(dir), "%s/%s", tap_dir(), name);
+	snprintf(script[running], sizeof(script[0]), "tests/lab/%s", name);
+	snprintf(dir[running], sizeof(dir[0]), "%s/%s%d", tap_dir(), name,
+	    running);
 	snprintf(out, sizeof(out), "%s/%s.env", tap_dir(), name);
 	rc = lab_run(argv, out);
 	if (rc == 3 || rc == 127) {
 		tap_skip("no such server here");
 		return false;
 	}
-	atexit(stop);
+	if (running++ == 0)
+		atexit(stop);
 	if (!ok(rc == 0 && (in = fopen(out, "re")) != NULL, "%s has started",
 	    name))
 		return false;
