@@ -42,10 +42,13 @@ files() {
 	run -0 make -s -C "$root" B="$B" DESTDIR="$PWD/a" install
 	mkfifo hold
 	a/usr/local/bin/bk-child -- a/usr/local/bin/bk-restore --into fake: < hold 3>&- 2>/dev/null &
+	pid=$!
 	exec 4> hold
 	run -0 make -s -C "$root" B="$B" DESTDIR="$PWD/a" install
 	exec 4>&-
-	run -65 wait $!
+	status=0
+	wait "$pid" || status=$?
+	[ "$status" -eq 65 ]
 }
 
 @test "the dist tarball builds and works" {
