@@ -37,8 +37,8 @@ struct bk_filter {
 /*
  * Run the filter from ${in} to ${out} to its end.  0, or -1 with ${f} set; a
  * failed line has then been written.  While undoing, 65 if the last entry's
- * bytes differ from what was read, or if, with no undo left, bytes or
- * SHA-256 differ from the source's.
+ * bytes differ from what was read, or if, with no undo left, the bytes differ
+ * from the source's, whose SHA-256 the taker of the payload compares.
  */
 int bk_filter_run(const struct bk_filter *fl, struct bk_stream_in *in,
     struct bk_stream_out *out, struct bk_fault *f);
