@@ -41,6 +41,7 @@ struct s3_put {
 	struct s3_parts parts;
 	struct s3_slot *cur;
 	bool failed;
+	int64_t deadline;		/* of the commit under way */
 };
 
 /* A refusal of something that we can do without. */
@@ -155,8 +156,8 @@ look(struct s3_put *p, struct bk_fault *f)
 
 	if (s3_req_init(&q, p->s, "HEAD", p->key, f) == -1)
 		return -1;
-	if (p->s->timeout_ms > LOOK_MS)
-		q.http.deadline = p->s->ctx->mono() + LOOK_MS;
+	if (q.http.deadline > p->deadline)
+		q.http.deadline = p->deadline;
 	if (s3_run(&q, f) == -1)
 		goto out;
 	(void)bk_http_answer(&q.http, MARK, mark, sizeof(mark));
@@ -173,6 +174,18 @@ look(struct s3_put *p, struct bk_fault *f)
 out:
 	s3_req_release(&q);
 	return rc;
+}
+
+/*
+ * When the request that commits must have ended: the looking after it has to
+ * fit into the time limit too.
+ */
+static int64_t
+commit_until(const struct s3_put *p)
+{
+	int64_t share = p->s->timeout_ms / 8;
+
+	return p->deadline - (share < LOOK_MS ? share : LOOK_MS);
 }
 
 /* Is the key taken?  0: no, or we may not look, or the server will (${sure}). */
@@ -258,6 +271,7 @@ single(struct s3_put *p, struct bk_fault *f)
 
 		if (s3_req_init(&q, p->s, "PUT", p->key, f) == -1)
 			return -1;
+		q.http.deadline = commit_until(p);
 		describe(p, &q, tags);
 		if (condition)
 			s3_header(&q, "if-none-match", "*");
@@ -403,6 +417,7 @@ complete(struct s3_put *p, struct bk_fault *f)
 		again = false;
 		if ((rc = s3_req_init(&q, p->s, "POST", p->key, f)) == -1)
 			break;
+		q.http.deadline = commit_until(p);
 		s3_query(&q, "uploadId", p->upload);
 		s3_header(&q, "content-type", "application/xml");
 		if (condition)
@@ -446,6 +461,7 @@ s3_put_commit(struct bk_put *base, struct bk_fault *f)
 	struct s3_put *p = (struct s3_put *)base;
 	int rc = -1;
 
+	p->deadline = p->s->ctx->mono() + p->s->timeout_ms;
 	if (p->failed) {
 		(void)bk_fault_set(f, BK_BUG, "commit of a put that has failed");
 	} else if (p->upload[0] == '\0') {
