@@ -240,8 +240,6 @@ look(struct bk_s3 *s, bool create, struct bk_fault *f)
 		else
 			(void)s3_refused(&q, f);
 	}
-	if (rc == -1)
-		bk_fault_context(f, "cannot open bucket '%s'", s->bucket);
 	s3_req_release(&q);
 	return rc;
 }
