@@ -28,7 +28,7 @@ PKGS = jansson libcrypto libdeflate zlib libzstd libcurl expat libpcre2-8 sqlite
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS))
 PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS))
 
-ROOMS = base stream codec store engine backup
+ROOMS = base sched stream codec store engine backup
 std = -std=c11 -D_POSIX_C_SOURCE=200809L -D_XOPEN_SOURCE=700 -D_GNU_SOURCE \
 	-D_FILE_OFFSET_BITS=64 -DBK_VERSION='"$(VERSION)"'
 warn = -Wall -Wextra $(if $(DEV),-Werror -Wshadow -Wstrict-prototypes \
