@@ -254,6 +254,8 @@ s3_upload_drop(struct bk_s3 *s, const char *key, const char *id,
 		return -1;
 	if (s->timeout_ms > DROP_MS)
 		q.http.deadline = s->ctx->mono() + DROP_MS;
+	/* The server removes many parts: asking again would not speed it up. */
+	q.http.stall_ms = s->timeout_ms < DROP_MS ? s->timeout_ms : DROP_MS;
 	s3_query(&q, "uploadId", id);
 	if (s3_run(&q, f) == 0)
 		rc = q.http.status / 100 == 2 || q.http.status == 404 ? 0 :

@@ -23,7 +23,7 @@
 #define SMALL 4000
 #define BIG (9U << 20)			/* two parts */
 #define LIMIT_MS 6000
-#define SHORT_MS 1500			/* where all of it is waited for */
+#define SHORT_MS 3000			/* where all of it is waited for */
 
 #define WORKERS 6			/* most of the time is waiting */
 
@@ -232,7 +232,7 @@ each_put(void)
 		ok(rc == (d->status == 0 ? 0 : -1) && f.status == d->status,
 		    "%s: %d, %d %s", d->rule, rc, f.status, f.text);
 		/* Beginning, committing and dropping have a limit each. */
-		ok(t < (d->status == BK_UNAVAILABLE ? 3 * SHORT_MS : LIMIT_MS) +
+		ok(t < (d->status == BK_UNAVAILABLE ? 2 * SHORT_MS : LIMIT_MS) +
 		    2000, "%s: took %lld ms", d->rule, (long long)t);
 		bk_store_close(s);
 		rules("");
