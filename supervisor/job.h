@@ -64,7 +64,7 @@ struct bk_job {
 	size_t nruns;
 	const struct bk_job_store **stores;	/* nstores of them */
 	size_t nstores;
-	struct bk_words keep;		/* n 0: nothing is ever pruned */
+	struct bk_words keep;		/* words for bk-prune; n 0: nothing is ever pruned */
 	char *const *tags;		/* "key=value", NULL-ended, or NULL */
 	const char *group;		/* grammar of names */
 	const struct bk_job *leader;	/* of its group, else itself */
@@ -95,7 +95,7 @@ struct bk_job_requests {
 
 struct bk_jobs {
 	struct bk_conf *conf;		/* owns all the text */
-	const char *path;		/* absolute path of the schedule file */
+	char *path;			/* absolute path of the schedule file */
 	const char *state;		/* directory; /var/lib/bk */
 	const char *tz;			/* NULL: the system's (/etc/localtime) */
 	int parallel;			/* runs at a time; 4 */
@@ -105,7 +105,6 @@ struct bk_jobs {
 	size_t njobs;
 	struct bk_job_requests *requests;
 	size_t nrequests;
-	void *pool;			/* allocations */
 };
 
 /*
