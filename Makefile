@@ -69,17 +69,22 @@ $(B)/libbk.a: $(LIB_OBJ)
 	rm -f $@
 	$(AR) rcs $@ $(LIB_OBJ)
 
+# What the programs share; each links what it calls.
+$(B)/libprog.a: $(SHARED_OBJ)
+	rm -f $@
+	$(AR) rcs $@ $(SHARED_OBJ)
+
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-link = $(CC) $(ALL_LDFLAGS) -o $@ $< $(SHARED_OBJ) $(B)/libbk.a $(PKG_LIBS) $(LIBS)
+link = $(CC) $(ALL_LDFLAGS) -o $@ $< $(B)/libprog.a $(B)/libbk.a $(PKG_LIBS) $(LIBS)
 
-$(B)/bin/%: $(B)/cmd/%.o $(SHARED_OBJ) $(B)/libbk.a
+$(B)/bin/%: $(B)/cmd/%.o $(B)/libprog.a $(B)/libbk.a
 	@mkdir -p $(@D)
 	$(link)
 
-$(B)/bin/%: $(B)/supervisor/%.o $(SHARED_OBJ) $(B)/libbk.a
+$(B)/bin/%: $(B)/supervisor/%.o $(B)/libprog.a $(B)/libbk.a
 	@mkdir -p $(@D)
 	$(link)
 

@@ -139,6 +139,7 @@ main(int argc, char *argv[])
 	struct bk_stream_in *in = NULL;
 	struct bk_stream_out *out = NULL;
 
+	bk_usage_tells(bk_tell_stream);
 	bk_init(&prog, argc, argv);
 	options(&job);
 	bk_refuse_tty(STDIN_FILENO);

@@ -317,19 +317,16 @@ main(int argc, char *argv[])
 {
 	static struct job j;
 	struct bk_fault f = BK_FAULT_INIT;
-	int rc;
 
+	bk_usage_tells(bk_tell_stream);
 	bk_init(&prog, argc, argv);
-	rc = parse(&j, &f);
+	if (parse(&j, &f) == -1)
+		bk_usage_fault(&f);
 	bk_refuse_tty(STDOUT_FILENO);
 	j.out = bk_stream_writer(STDOUT_FILENO, &f);
-	if (rc == 0 && j.out != NULL)
-		rc = dump(&j, &f);
-	if (rc == -1 && j.out != NULL)
+	if (j.out != NULL && dump(&j, &f) == -1)
 		bk_stream_put_failed(j.out, j.dump.engine[0] != '\0' ?
 		    j.dump.engine : "bk-dump", &f, NULL);
-	if (f.status == BK_USAGE)
-		bk_usage_fault(&f);
 
 	bk_stream_out_free(j.out);
 	bk_sha256_free(j.sha);

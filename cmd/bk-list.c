@@ -252,6 +252,7 @@ main(int argc, char *argv[])
 	struct bk_records_out *out = NULL;
 	struct bk_store *s = NULL;
 
+	bk_usage_tells(bk_tell_records);
 	bk_init(&prog, argc, argv);
 	parse(&a);
 	if ((out = bk_records_writer(STDOUT_FILENO, &f)) != NULL &&

@@ -95,6 +95,7 @@ main(int argc, char *argv[])
 	char **words;
 	int key, n;
 
+	bk_usage_tells(bk_tell_stream);
 	bk_init(&prog, argc, argv);
 	while ((key = bk_opt_next(&arg)) != -1)
 		if (key == 'e')

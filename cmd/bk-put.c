@@ -281,6 +281,7 @@ main(int argc, char *argv[])
 	char **urls;
 	int key, n;
 
+	bk_usage_tells(bk_tell_records);
 	bk_init(&prog, argc, argv);
 	while ((key = bk_opt_next(&arg)) != -1)
 		option(&o, key, arg);

@@ -163,6 +163,7 @@ main(int argc, char *argv[])
 	unsigned int flags;
 	char **words;
 
+	bk_usage_tells(bk_tell_records);
 	bk_init(&prog, argc, argv);
 	flags = parse(&t, &f);
 	if (bk_operands(&words) != 0)

@@ -30,6 +30,7 @@ static const char *cluster;		/* rest of "-xyz" */
 static unsigned char *seen;		/* how often each row of the table came */
 static enum bk_level shown = BK_LOG_WARN;
 static bool as_json;
+static bk_tell_fn *tell;
 static char bindir[PATH_MAX], hostname[256];
 
 static int64_t
@@ -329,15 +330,23 @@ bk_operands_after(void)
 }
 
 void
+bk_usage_tells(bk_tell_fn *fn)
+{
+	tell = fn;
+}
+
+void
 bk_usage(const char *fmt, ...)
 {
-	char text[1024];
+	struct bk_fault f = BK_FAULT_INIT;
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	(void)bk_fault_vset(&f, BK_USAGE, fmt, ap);
 	va_end(ap);
-	bk_say(BK_LOG_ERROR, "%s", text);
+	bk_say(BK_LOG_ERROR, "%s", f.text);
+	if (tell != NULL && !isatty(STDOUT_FILENO))
+		tell(prog->name, &f);
 	if (!as_json)
 		dprintf(STDERR_FILENO, "usage: %s %s\n", prog->name,
 		    prog->synopsis);

@@ -73,6 +73,15 @@ int bk_operands(char ***argv);
  */
 int bk_operands_after(void);
 
+/*
+ * Before bk_init: what writes on standard output, if that is no terminal, when
+ * this program was called wrongly; one of the two below.
+ */
+typedef void bk_tell_fn(const char *name, const struct bk_fault *why);
+void bk_usage_tells(bk_tell_fn *tell);
+bk_tell_fn bk_tell_stream;	/* a stream of only a failed line */
+bk_tell_fn bk_tell_records;	/* a list of only a failed end line */
+
 /* "bk-put: TEXT", the synopsis; exits 64. */
 void bk_usage(const char *fmt, ...)
     __attribute__((format(printf, 1, 2), noreturn));

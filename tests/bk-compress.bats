@@ -166,7 +166,7 @@ text() {
 	for o in -0 -13 '--zstd -20' '-1 -2' '--gzip --zstd' '-d -3' '-d --zstd' \
 	    '--threads 0' '--threads 65' '--threads x' '--no-such' operand; do
 		run -64 --separate-stderr bash -c "bk-compress $o < in > out"
-		[ ! -s out ]
+		grep -q '^{"end":"failed","status":64,' out && [ "$(wc -l < out)" -eq 1 ]
 	done
 	run -64 --separate-stderr bash -c 'bk-compress -13 < in > out'
 	said 'from 1 to 12'

@@ -188,3 +188,17 @@ member() {
 	run -78 --separate-stderr bash -c "PATH=\$PWD/bin:\$PATH bk-dump x:y --source-env NOT_SET > out"
 	said NOT_SET
 }
+
+@test "wrong usage of any stage is the status of the whole pipeline in plain sh" {
+	cd "$BATS_TEST_TMPDIR"
+	for p in 'bk-dump --nope' 'bk-dump' 'bk-dump -t 9=x fake:' \
+	    'bk-dump fake: | bk-compress -99' 'bk-dump fake: | bk-pipe --ext'; do
+		plain "$p | bk-put --create 'file://$PWD/s'"
+		[ "$status" -eq 64 ]
+		nothing_listed s
+	done
+	plain 'bk-list --nope | bk-tag --hold x'
+	[ "$status" -eq 64 ]
+	plain "bk-dump fake: | bk-put --nope 'file://$PWD/s' | bk-tag --hold x"
+	[ "$status" -eq 64 ]
+}
