@@ -44,3 +44,16 @@ quickstart() {
 	run -0 quickstart --help
 	[[ $output == quickstart:* ]]
 }
+
+@test "where there is no apt-get, it names what is wanted and stops" {
+	mkdir -p path tmp
+	for t in sh dirname sed tr cat; do
+		ln -s "$(command -v $t)" path/
+	done
+	run --separate-stderr env -i PATH="$PWD/path" TMPDIR="$PWD/tmp" sh "$root/examples/quickstart"
+	[ "$status" -eq 1 ] && [ -z "$output" ]
+	said 'no apt-get'
+	said ' gcc '
+	said ' libdeflate-dev '
+	[ -z "$(find tmp -mindepth 1)" ]
+}
