@@ -309,6 +309,20 @@ open("bad", "wb").write(d)' "$n"
 	said timeout
 }
 
+@test "memory stays as the page says, whatever the size" {
+	peak() {
+		python3 -c 'import resource as r, subprocess as s, sys; s.run(sys.argv[1:], stdin=open("in"), check=True); print(r.getrusage(r.RUSAGE_CHILDREN).ru_maxrss)' "$@"
+	}
+	bk-dump 'fake:?bytes=60000000' > in
+	[ "$(peak bk-restore --into fake:)" -lt $((18 * 1024)) ]
+	bk-dump 'fake:?bytes=60000000' | bk-compress > in
+	[ "$(peak bk-restore --into fake:)" -lt $((29 * 1024)) ]
+	bk-dump 'fake:?bytes=60000000' | bk-put --create "$store" > in
+	[ "$(peak bk-restore --into fake:)" -lt $((18 * 1024)) ]
+	bk-dump 'fake:?bytes=60000000' > in
+	[ "$(peak sh -c 'exec bk-pipe --ext x -- cat > out')" -lt $((18 * 1024)) ]
+}
+
 @test "-v tells the steps; silence without it" {
 	put app 1000
 	run -0 --separate-stderr bk-restore -v --into fake: < records
