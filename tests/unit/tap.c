@@ -1,4 +1,5 @@
 #include <ftw.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,6 +62,8 @@ start(void)
 	static char bin[4096];
 	const char *b = getenv("B");
 
+	/* As every program does; see prog.h. */
+	(void)signal(SIGPIPE, SIG_IGN);
 	tap_ctx.vars = environ;
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (realpath(b != NULL ? b : "build", bin) != NULL) {
