@@ -95,5 +95,8 @@ _bk() {
 	case ${COMPREPLY[0]-} in *:// | *: | *=) compopt -o nospace 2>/dev/null ;; esac
 }
 
-complete -F _bk bk bk-child bk-compress bk-dump bk-get bk-list bk-pipe bk-put \
-	bk-restore bk-tag
+complete -F _bk bk
+for _bk_program in "$(dirname "$(type -P bk)")"/bk-*; do
+	complete -F _bk "${_bk_program##*/}"
+done
+unset _bk_program
