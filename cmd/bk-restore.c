@@ -254,5 +254,6 @@ main(int argc, char *argv[])
 	}
 	bk_origin_release(&o);
 	bk_uri_release(&target);
+	f.upstream = false;	/* nobody behind can say that nothing was restored */
 	return bk_exit(&f);
 }
