@@ -70,6 +70,7 @@ main(int argc, char *argv[])
 	if (from != 0)
 		(void)syscall(SYS_close_range, (unsigned int)from, ~0U, 0U);
 	(void)signal(SIGPIPE, SIG_DFL);
+	(void)signal(SIGXFSZ, SIG_DFL);
 	(void)execvp(words[0], words);
 	(void)bk_fault_errno(&f, errno == ENOENT ? NOT_FOUND : CANNOT_RUN, errno,
 	    "cannot run '%s'", words[0]);

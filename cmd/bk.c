@@ -115,6 +115,7 @@ run_word(const char *word, char **argv)
 	snprintf(path, sizeof(path), "%s/%s", bk_ctx->bindir, name);
 	argv[0] = name;
 	(void)signal(SIGPIPE, SIG_DFL);
+	(void)signal(SIGXFSZ, SIG_DFL);
 	execv(path, argv);
 	if (errno == ENOENT)
 		execvp(name, argv);

@@ -144,6 +144,7 @@ bk_init(const struct bk_prog *p, int argc, char **argv)
 	prog = p;
 	open_std();
 	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGXFSZ, SIG_IGN);	/* a limit on files is a full disk: EFBIG */
 	umask(umask(077) | 077);
 	no_core();
 	find_places();

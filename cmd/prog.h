@@ -43,9 +43,9 @@ struct bk_prog {
 };
 
 /*
- * First call of main: descriptors 0 to 2 open, SIGPIPE ignored, umask 077
- * or stricter, no core file, locale "C" (messages), name and log level from
- * BK_LOG, BK_LOGLEVEL.
+ * First call of main: descriptors 0 to 2 open, SIGPIPE and SIGXFSZ ignored,
+ * umask 077 or stricter, no core file, locale "C" (messages), name and log
+ * level from BK_LOG, BK_LOGLEVEL.
  */
 void bk_init(const struct bk_prog *p, int argc, char **argv);
 
