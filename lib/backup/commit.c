@@ -6,7 +6,9 @@
  * there; bk-prune --sweep takes what stays without one.
  *
  * The manifest is made and checked by the reader's own rules before the
- * payload is committed, so that nothing is written that could not be read.
+ * payload is committed, so that nothing is written that could not be read,
+ * and written, though not visible: a disk that is full is known while all can
+ * still be taken back.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -291,26 +293,72 @@ look(struct bk_commit *c, const char *key, const struct bk_buf *text)
 	return rc;
 }
 
-static int
-put_manifest(struct bk_commit *c, const struct bk_record *rec,
-    struct bk_buf *text, struct bk_fault *f)
+/* Write the manifest, to be committed later.  NULL with ${f} set. */
+static struct bk_put *
+write_manifest(struct bk_commit *c, const char *key, const struct bk_buf *text,
+    struct bk_fault *f)
 {
-	struct bk_buf key = BK_BUF_INIT(BK_KEY_MAX);
-	struct bk_fault why = BK_FAULT_INIT;
-	int rc = -1;
+	const struct bk_put_opts opts = { .flags = BK_PUT_NEW,
+		.max_bytes = text->len };
+	struct bk_put *put;
 
-	if (bk_manifest_key(&key, rec->name, rec->id, f) == -1)
-		goto out;
-	rc = bk_store_put_small(c->store, bk_buf_text(&key), text->p, text->len,
-	    BK_PUT_NEW, &why);
-	if (rc != 0 && look(c, bk_buf_text(&key), text) == 0)
+	if ((put = bk_store_put_begin(c->store, key, &opts, f)) == NULL ||
+	    bk_store_put_write(put, text->p, text->len, f) == 0)
+		return put;
+	bk_store_put_abort(put);
+	return NULL;
+}
+
+static int
+commit_payload(struct bk_commit *c, struct bk_fault *f)
+{
+	struct bk_put *put = c->put;
+	int rc;
+
+	c->put = NULL;
+	if ((rc = bk_store_put_commit(put, f)) == BK_EXISTS)
+		rc = bk_fault_set(f, BK_CANTCREATE, "another object '%s' is "
+		    "there already", bk_buf_text(&c->key));
+	return rc;
+}
+
+static int
+commit_manifest(struct bk_commit *c, struct bk_put *put, const char *key,
+    const struct bk_buf *text, struct bk_fault *f)
+{
+	struct bk_fault why = BK_FAULT_INIT;
+	int rc = bk_store_put_commit(put, &why);
+
+	if (rc != 0 && look(c, key, text) == 0)
 		rc = 0;
 	else if (rc == BK_EXISTS)
 		rc = bk_fault_set(f, BK_CANTCREATE, "another manifest '%s' is "
-		    "there already", bk_buf_text(&key));
+		    "there already", key);
 	else if (rc == -1)
 		*f = why;
+	return rc;
+}
+
+/* Payload, then manifest. */
+static int
+commit_both(struct bk_commit *c, const struct bk_record *rec,
+    const struct bk_buf *text, struct bk_fault *f)
+{
+	struct bk_buf key = BK_BUF_INIT(BK_KEY_MAX);
+	struct bk_put *put = NULL;
+	int rc = -1;
+
+	if (bk_manifest_key(&key, rec->name, rec->id, f) == -1 ||
+	    (put = write_manifest(c, bk_buf_text(&key), text, f)) == NULL ||
+	    commit_payload(c, f) == -1)
+		goto out;
+	/* That may have waited long: look at the clock again. */
+	if (check_age(c, f) == -1)
+		goto out;
+	rc = commit_manifest(c, put, bk_buf_text(&key), text, f);
+	put = NULL;
 out:
+	bk_store_put_abort(put);
 	bk_buf_release(&key);
 	return rc;
 }
@@ -321,26 +369,14 @@ bk_commit_finish(struct bk_commit *c, const json_t *end, const char *sha256,
 {
 	struct bk_buf text = BK_BUF_INIT(BK_LINE_MAX);
 	json_t *o = json_object(), *e = json_deep_copy(end);
-	struct bk_put *put;
 	int rc = -1;
 
 	if (check_age(c, f) == -1 || check_stages(c, end, sha256, f) == -1 ||
 	    fill(o, c, e, sha256, f) == -1 ||
 	    bk_record_from(json_incref(o), rec, f) == -1 ||
 	    bk_json_text(o, &text, f) == -1 ||
-	    bk_buf_adds(&text, "\n", f) == -1)
-		goto out;
-	put = c->put;
-	c->put = NULL;
-	if ((rc = bk_store_put_commit(put, f)) != 0) {
-		if (rc == BK_EXISTS)
-			rc = bk_fault_set(f, BK_CANTCREATE, "another object '%s' "
-			    "is there already", bk_buf_text(&c->key));
-		goto out;
-	}
-	/* The commit may have waited long: look at the clock again. */
-	rc = -1;
-	if (check_age(c, f) == -1 || put_manifest(c, rec, &text, f) == -1)
+	    bk_buf_adds(&text, "\n", f) == -1 ||
+	    commit_both(c, rec, &text, f) == -1)
 		goto out;
 	rc = bk_record_set_store(rec, c->store->url, f);
 out:
