@@ -61,6 +61,11 @@ struct bk_policy {
 	uint32_t given;			/* for telling a repeated option */
 };
 
+#define BK_SPAN_LEN 48
+
+/* "1y6mo14d"; "" for an empty one. */
+void bk_span_text(const struct bk_span *s, char out[BK_SPAN_LEN]);
+
 #define BK_POLICY_INIT { .shrink = 50 }
 
 /* "keep-daily", "cycle", ...: is it one of the words above, without "--"? */

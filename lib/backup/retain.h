@@ -23,7 +23,7 @@
  * last three good records before it (of two: their mean).  An accepted record
  * (bk-tag --good) begins the comparison anew.
  *
- * Memory: 72 bytes a record beside the caller's array.
+ * Memory: at most 90 bytes a record beside the caller's array.
  */
 #ifndef BK_RETAIN_H
 #define BK_RETAIN_H
@@ -68,10 +68,11 @@ struct bk_retain_in {
 
 /* Why, as bits; bk_retain_why makes text of them. */
 struct bk_verdict {
-	uint32_t why;
+	uint64_t why;
 	uint32_t last;			/* place among the last N, from 1 */
 	uint32_t child;			/* index: whose parent it is */
 	uint32_t basis;			/* index: whose judgement rests on it */
+	uint16_t tags;			/* bits: which --keep-tag match */
 	bool keep;
 	bool good;
 };

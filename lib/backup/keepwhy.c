@@ -1,0 +1,146 @@
+/* Reasons as text.  Made when asked for: a million records need none. */
+#include <stdio.h>
+#include <string.h>
+
+#include "keeping.h"
+
+static const char *const period_name[BK_PERIODS] = {
+	"last", "hourly", "daily", "weekly", "monthly", "yearly"
+};
+
+/* "2026-W47": the week of its Thursday (ISO 8601, 3.1.1.21). */
+static void
+week_text(struct bk_date d, char *out, size_t size)
+{
+	struct bk_date first;
+	int64_t day;
+
+	d.day += d.wday == 0 ? -3 : 4 - d.wday;
+	d = bk_date_of(bk_date_time(&d));
+	first = (struct bk_date){ .year = d.year, .month = 1, .day = 1 };
+	day = (bk_date_time(&d) - bk_date_time(&first)) / 86400000;
+	(void)snprintf(out, size, "%04d-W%02d", d.year, (int)(day / 7) + 1);
+}
+
+static void
+period_text(const struct bk_retained *r, size_t i, int p, char *out,
+    size_t size)
+{
+	struct bk_date d = bk_zone_date(r->zone, r->in[i].time);
+
+	switch (p) {
+	case BK_LAST:
+		(void)snprintf(out, size, "%lu", (unsigned long)r->v[i].last);
+		break;
+	case BK_HOURLY:
+		(void)snprintf(out, size, "%04d-%02d-%02dT%02d", d.year, d.month,
+		    d.day, d.hour);
+		break;
+	case BK_DAILY:
+		(void)snprintf(out, size, "%04d-%02d-%02d", d.year, d.month,
+		    d.day);
+		break;
+	case BK_WEEKLY:
+		week_text(d, out, size);
+		break;
+	case BK_MONTHLY:
+		(void)snprintf(out, size, "%04d-%02d", d.year, d.month);
+		break;
+	default:
+		(void)snprintf(out, size, "%04d", d.year);
+		break;
+	}
+}
+
+static const char *
+plain_text(uint64_t bit)
+{
+	static const struct {
+		uint64_t bit;
+		const char *text;
+	} texts[] = {
+		{ WHY_CYCLE_DAY, "cycle day" },
+		{ WHY_NEWEST, "newest good" },
+		{ WHY_NO_GOOD, "no good record of this name" },
+		{ WHY_SOURCES, "two sources" },
+		{ WHY_HELD, "held" },
+		{ WHY_UNREADABLE, "cannot be read" },
+		{ WHY_FUTURE, "from the future" },
+		{ WHY_OUTSIDE, "not on the list" },
+		{ WHY_SUSPECT, "suspect, counts for nothing" },
+		{ WHY_PAYLOAD, "payload missing, counts for nothing" },
+		{ WHY_UNPROVEN, "not proven, counts for nothing" },
+		{ WHY_ORPHAN, "parent missing, counts for nothing" }
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		if (texts[i].bit == bit)
+			return texts[i].text;
+	return NULL;
+}
+
+static void
+text_of(const struct bk_retained *r, size_t i, int bit, char out[BK_WHY_LEN])
+{
+	const struct bk_verdict *v = &r->v[i];
+	const char *plain = plain_text(UINT64_C(1) << bit);
+	char span[BK_SPAN_LEN];
+	int p = bit % BK_PERIODS;
+
+	if (plain != NULL)
+		(void)snprintf(out, BK_WHY_LEN, "%s", plain);
+	else if (bit < BK_PERIODS) {
+		(void)snprintf(out, BK_WHY_LEN, "%s ", period_name[p]);
+		period_text(r, i, p, out + strlen(out),
+		    BK_WHY_LEN - strlen(out));
+	} else if (bit < 2 * BK_PERIODS)
+		(void)snprintf(out, BK_WHY_LEN, "oldest %s", period_name[p]);
+	else if (bit < 3 * BK_PERIODS) {
+		bk_span_text(&r->policy->within[p], span);
+		(void)snprintf(out, BK_WHY_LEN, "%s%swithin %s",
+		    p == BK_LAST ? "" : period_name[p], p == BK_LAST ? "" : " ",
+		    span);
+	} else if (UINT64_C(1) << bit == WHY_CYCLE_WEEK ||
+	    UINT64_C(1) << bit == WHY_CYCLE_MONTH) {
+		p = UINT64_C(1) << bit == WHY_CYCLE_WEEK ? BK_WEEKLY : BK_MONTHLY;
+		(void)snprintf(out, BK_WHY_LEN, "cycle %s ",
+		    p == BK_WEEKLY ? "week" : "month");
+		period_text(r, i, p, out + strlen(out),
+		    BK_WHY_LEN - strlen(out));
+	} else if (UINT64_C(1) << bit == WHY_PARENT)
+		(void)snprintf(out, BK_WHY_LEN, "parent of %s",
+		    r->in[v->child].id);
+	else
+		(void)snprintf(out, BK_WHY_LEN, "compared with %s",
+		    r->in[v->basis].id);
+}
+
+const char *
+bk_retain_why(const struct bk_retained *r, size_t i, unsigned int k,
+    char out[BK_WHY_LEN])
+{
+	const struct bk_verdict *v = &r->v[i];
+	int bit, t;
+
+	for (bit = 0; bit < WHY_BITS; bit++) {
+		if ((v->why & UINT64_C(1) << bit) == 0)
+			continue;
+		if (UINT64_C(1) << bit != WHY_TAG) {
+			if (k-- > 0)
+				continue;
+			text_of(r, i, bit, out);
+			return out;
+		}
+		for (t = 0; t < BK_KEEP_TAGS_MAX; t++)
+			if ((v->tags & 1U << t) != 0 && k-- == 0) {
+				(void)snprintf(out, BK_WHY_LEN, "tag %s",
+				    r->policy->tag[t]);
+				return out;
+			}
+	}
+	if (v->why != 0 || k > 0)
+		return NULL;
+	(void)snprintf(out, BK_WHY_LEN, "no rule keeps it");
+	return out;
+}
