@@ -12,7 +12,6 @@
 #include "when.h"
 
 #define NOTE_MAX 65536
-#define CLOCK_TOLERANCE (5 * 60 * 1000)
 
 /*
  * A mark that is text, or null to take it away; an absent one changes
@@ -118,22 +117,6 @@ fail:
 	return NULL;
 }
 
-/* Now, by the clock of ${s} where ours is far off. */
-static int
-store_now(const struct bk_ctx *ctx, struct bk_store *s, int64_t *now,
-    struct bk_fault *f)
-{
-	struct bk_store_facts facts = { 0 };
-
-	if (bk_store_facts(s, &facts, f) == -1)
-		return -1;
-	*now = ctx->now();
-	if (facts.clock_known && (facts.clock_offset > CLOCK_TOLERANCE ||
-	    facts.clock_offset < -CLOCK_TOLERANCE))
-		*now += facts.clock_offset;
-	return 0;
-}
-
 int
 bk_note_write(const struct bk_ctx *ctx, struct bk_store *s,
     struct bk_record *rec, const json_t *note, struct bk_fault *f)
@@ -155,7 +138,7 @@ bk_note_write(const struct bk_ctx *ctx, struct bk_store *s,
 		goto out;
 	}
 	rc = -1;
-	if (store_now(ctx, s, &now, f) == -1 || bk_ulid_new(now, ulid, f) == -1 ||
+	if (bk_store_now(ctx, s, &now, f) == -1 || bk_ulid_new(now, ulid, f) == -1 ||
 	    (json = note_json(rec, now, note, f)) == NULL ||
 	    bk_json_text(json, &text, f) == -1 ||
 	    bk_buf_adds(&text, "\n", f) == -1)

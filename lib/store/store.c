@@ -14,6 +14,7 @@
 #define MEMORY (32U * 1024 * 1024)
 #define TIMEOUT_MS (10 * 60 * 1000)
 #define URL_MAX (16 * 1024)
+#define CLOCK_TOLERANCE (5 * 60 * 1000)
 
 const struct bk_store_ops *const bk_store_table[] = {
 	&bk_store_file,
@@ -437,6 +438,21 @@ bk_store_facts(struct bk_store *s, struct bk_store_facts *facts,
 
 	*facts = unknown;
 	return s->ops->facts(s, facts, f);
+}
+
+int
+bk_store_now(const struct bk_ctx *ctx, struct bk_store *s, int64_t *now,
+    struct bk_fault *f)
+{
+	struct bk_store_facts facts;
+
+	if (bk_store_facts(s, &facts, f) == -1)
+		return -1;
+	*now = ctx->now();
+	if (facts.clock_known && (facts.clock_offset > CLOCK_TOLERANCE ||
+	    facts.clock_offset < -CLOCK_TOLERANCE))
+		*now += facts.clock_offset;
+	return 0;
 }
 
 int

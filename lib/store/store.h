@@ -196,6 +196,13 @@ int bk_store_presign(struct bk_store *s, const char *key, unsigned int seconds,
 int bk_store_facts(struct bk_store *s, struct bk_store_facts *facts,
     struct bk_fault *f);
 
+/*
+ * The time (ms) that goes into what is stored: ours, or the store's where its
+ * clock is known to be more than 5 minutes from ours.  May ask it.  0 or -1.
+ */
+int bk_store_now(const struct bk_ctx *ctx, struct bk_store *s, int64_t *now,
+    struct bk_fault *f);
+
 /* A whole small object.  put: 0, BK_EXISTS, -1.  get: 0, BK_ABSENT, -1. */
 int bk_store_put_small(struct bk_store *s, const char *key, const void *p,
     size_t n, unsigned int flags, struct bk_fault *f);
