@@ -98,10 +98,12 @@ take_timeout(struct job *j, const char *arg, struct bk_fault *f)
 static int
 take_max(struct job *j, const char *arg, struct bk_fault *f)
 {
-	if (bk_bytes_parse(arg, &j->max_bytes, f) == 0)
-		return 0;
-	bk_fault_context(f, "--max-bytes");
-	return -1;
+	if (bk_bytes_parse(arg, &j->max_bytes, f) == -1) {
+		bk_fault_context(f, "--max-bytes");
+		return -1;
+	}
+	return j->max_bytes > 0 ? 0 :
+	    bk_fault_set(f, BK_USAGE, "--max-bytes '%.100s': at least 1", arg);
 }
 
 static int
@@ -135,8 +137,8 @@ take_option(struct job *j, int key, const char *arg, struct bk_fault *f)
 		j->req.skip_unreadable = true;
 		return 0;
 	case OPT_SOURCE_ENV:
-		j->req.source_env = arg;
-		return 0;
+		j->req.source_env = bk_variable_arg("--source-env", arg, f);
+		return j->req.source_env != NULL ? 0 : -1;
 	case OPT_AS:
 		j->req.as = arg;
 		return 0;

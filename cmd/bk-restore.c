@@ -78,9 +78,15 @@ set_option(struct want *w, int key, const char *arg, struct bk_fault *f)
 			w->req.jobs = (int)n;
 		break;
 	case O_SPOOL: w->req.spool_dir = arg; break;
-	case O_SOURCE_ENV: w->req.source_env = arg; break;
+	case O_SOURCE_ENV:
+		w->req.source_env = bk_variable_arg("--source-env", arg, f);
+		rc = w->req.source_env != NULL ? 0 : -1;
+		break;
 	case O_TIMEOUT:
-		if ((rc = bk_duration_parse(arg, &ms, f)) == 0)
+		if ((rc = bk_duration_parse(arg, &ms, f)) == 0 && ms <= 0)
+			rc = bk_fault_set(f, BK_USAGE, "--timeout '%.100s': "
+			    "more than 0", arg);
+		if (rc == 0)
 			w->req.deadline = bk_ctx->mono() + ms;
 		break;
 	default:

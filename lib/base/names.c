@@ -38,6 +38,17 @@ bk_engine_ok(const char *s)
 	return matches(s, LOWER, LOWER DIGIT "-", BK_ENGINE_MAX);
 }
 
+const char *
+bk_variable_arg(const char *what, const char *s, struct bk_fault *f)
+{
+	if (matches(s, UPPER LOWER "_", UPPER LOWER DIGIT "_", BK_VARIABLE_MAX))
+		return s;
+	(void)bk_fault_set(f, BK_USAGE, "%s '%.100s': want the name of a "
+	    "variable, 1 to %d of A-Z a-z 0-9 _, the first no digit", what, s,
+	    BK_VARIABLE_MAX);
+	return NULL;
+}
+
 bool
 bk_tag_key_ok(const char *s)
 {

@@ -14,6 +14,7 @@
 #define BK_ENGINE_MAX 32
 #define BK_TAG_KEY_MAX 63
 #define BK_TAG_VALUE_MAX 255
+#define BK_VARIABLE_MAX 255
 
 bool bk_name_ok(const char *s);		/* [A-Za-z0-9][A-Za-z0-9._-]{0,63} */
 bool bk_ext_ok(const char *s);		/* [a-z0-9]{1,16} */
@@ -47,6 +48,10 @@ bool bk_utf8_ok(const char *s, size_t n);
  * "5G", "KiB" forms too), 0 to 2^63-1, or 64.
  */
 int bk_bytes_parse(const char *s, unsigned long long *n, struct bk_fault *f);
+
+/* ${s} if it can name an environment variable; else NULL, ${f} set (64). */
+const char *bk_variable_arg(const char *what, const char *s,
+    struct bk_fault *f);
 
 /* A decimal number between ${min} and ${max}, or 64 naming the bounds. */
 int bk_number_parse(const char *what, const char *s, long long min,
