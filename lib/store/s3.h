@@ -69,7 +69,8 @@ struct s3_req {
 
 	/* Of the last answer. */
 	char code[64], message[256];
-	bool expired;			/* the credentials are; s3_run renews them */
+	bool expired;			/* the credentials are; s3_again renews them */
+	bool renewed;			/* once: a second refusal is final */
 	bool skewed;			/* our clock was refused once */
 };
 

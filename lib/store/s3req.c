@@ -264,29 +264,26 @@ s3_again(struct s3_req *q, bool *again, struct bk_fault *f)
 	if (bk_faulty(&q->http.fault))
 		return bk_fault_set(f, q->http.fault.status, "%s",
 		    q->http.fault.text);
-	if (!q->expired || q->http.status == 0)
+	if (!q->expired || q->renewed || q->http.status == 0)
 		return 0;
 	if (bk_awscred_ready(q->s->cred, true, f) == -1)
 		return -1;
-	*again = true;
+	*again = q->renewed = true;
 	return 0;
 }
 
 int
 s3_run(struct s3_req *q, struct bk_fault *f)
 {
-	bool again = false;
+	bool again;
 
-	/* Twice: a second refusal of new credentials is final. */
-	for (int i = 0; i < 2; i++) {
+	do {
 		if (s3_start(q, f) == -1)
 			return -1;
 		bk_http_wait(q->s->http, &q->http);
 		if (s3_again(q, &again, f) == -1)
 			return -1;
-		if (!again)
-			break;
-	}
+	} while (again);
 	return 0;
 }
 
@@ -317,7 +314,8 @@ class_of(const struct s3_req *q)
 	static const char *const full[] = { "QuotaExceeded", "EntityTooLarge",
 	    "InsufficientStorage", "XMinioStorageFull", NULL };
 	static const char *const denied[] = { "InvalidAccessKeyId",
-	    "InvalidToken", "ExpiredToken", "AccountProblem", NULL };
+	    "InvalidToken", "ExpiredToken", "ExpiredTokenException",
+	    "TokenRefreshRequired", "AccountProblem", NULL };
 	static const char *const config[] = { "InvalidStorageClass",
 	    "AuthorizationHeaderMalformed", "InvalidBucketName",
 	    "InvalidLocationConstraint", "IllegalLocationConstraintException",
