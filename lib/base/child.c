@@ -32,6 +32,7 @@ struct bk_child {
 	int pidfd;		/* -1 where the kernel has none */
 	int in, out, err;	/* our ends, -1 when closed */
 	int rest;		/* second reading end of its input, while it ends */
+	int stop;		/* the caller's; readable: wait no longer, or -1 */
 	int status;		/* wait status, -1 before */
 	int64_t deadline;
 	struct bk_buf tail;	/* last words; at most twice BK_TAIL_MAX */
@@ -122,6 +123,7 @@ new_child(const struct bk_ctx *ctx, const struct bk_child_spec *spec,
 	c->ctx = ctx;
 	c->pid = c->pidfd = c->status = -1;
 	c->in = c->out = c->err = c->rest = -1;
+	c->stop = spec->stop > 2 ? spec->stop : -1;
 	c->deadline = spec->deadline;
 	c->tail.max = 3 * BK_TAIL_MAX;
 	c->tool = strdup(slash != NULL ? slash + 1 : spec->argv[0]);
@@ -217,12 +219,12 @@ hear(struct bk_child *c)
 /*
  * Wait for one of ${want} (POLLOUT: its input, POLLIN: its output, POLLHUP:
  * its end) and hear what it says meanwhile.  Returns those of ${want} that
- * hold, or -1 with ${f} set past ${deadline} (0: none).
+ * hold, or -1 with ${f} set past ${deadline} (0: none) or when stopped.
  */
 static int
 wait_for(struct bk_child *c, int want, int64_t deadline, struct bk_fault *f)
 {
-	struct pollfd p[4];
+	struct pollfd p[5];
 	int64_t left;
 	int got = 0, ms = -1, n;
 
@@ -231,11 +233,12 @@ wait_for(struct bk_child *c, int want, int64_t deadline, struct bk_fault *f)
 		p[1] = (struct pollfd){ want & POLLIN ? c->out : -1, POLLIN, 0 };
 		p[2] = (struct pollfd){ c->err, POLLIN, 0 };
 		p[3] = (struct pollfd){ want & POLLHUP ? c->pidfd : -1, POLLIN, 0 };
+		p[4] = (struct pollfd){ c->stop, POLLIN, 0 };
 		if (deadline != 0) {
 			left = deadline - c->ctx->mono();
 			ms = left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
 		}
-		n = poll(p, 4, ms);
+		n = poll(p, 5, ms);
 		if (n == -1 && errno != EINTR)
 			return bk_fault_errno(f, BK_IO, errno, "poll");
 		if (n == 0 && deadline != 0 && c->ctx->mono() >= deadline)
@@ -249,6 +252,8 @@ wait_for(struct bk_child *c, int want, int64_t deadline, struct bk_fault *f)
 		    (p[3].revents != 0 ? POLLHUP : 0);
 		if (got != 0)
 			return got;
+		if (p[4].revents != 0)
+			return bk_fault_set(f, BK_DATA, "stopped");
 	}
 }
 
@@ -452,6 +457,7 @@ bk_child_stop(struct bk_child *c, int grace_ms)
 
 	if (c == NULL)
 		return;
+	c->stop = -1;
 	if (c->pid != -1 && grace_ms > 0 && c->pidfd != -1) {
 		(void)kill(-c->pid, SIGTERM);
 		(void)kill(-c->pid, SIGCONT);

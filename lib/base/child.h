@@ -45,6 +45,7 @@ struct bk_child_spec {
 	int in;				/* without BK_CHILD_IN: its standard input, -1 for /dev/null */
 	int out;			/* above 2, without BK_CHILD_OUT: its standard output */
 	int pass;			/* above 2: also its descriptor 3; else none */
+	int stop;			/* above 2: once readable, waits end: 65 "stopped" */
 };
 
 /*

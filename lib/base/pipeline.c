@@ -40,50 +40,77 @@ blame(const char *const *const *stages, const int *status, size_t n,
 	return -1;
 }
 
+/* Start all stages; what has started is in ${c} on a fault too. */
+static int
+start(const struct bk_ctx *ctx, const struct bk_pipeline *p,
+    struct bk_child **c, struct bk_fault *f)
+{
+	struct bk_child_spec spec = { .flags = BK_CHILD_FULLENV |
+		BK_CHILD_PASS_ERR, .deadline = p->deadline, .stop = p->stop,
+		.env = p->env };
+	int next = p->in, rc = 0;
+	size_t i;
+
+	for (i = 0; i < p->n && rc == 0; i++) {
+		spec.argv = p->stages[i];
+		spec.in = next;
+		if (i + 1 < p->n)
+			spec.flags |= BK_CHILD_OUT;
+		else {
+			spec.flags &= ~BK_CHILD_OUT;
+			spec.out = p->out;
+		}
+		if ((c[i] = bk_child_start(ctx, &spec, f)) == NULL)
+			rc = -1;
+		if (next != p->in)
+			close(next);
+		next = p->in;
+		if (rc == 0 && i + 1 < p->n)
+			next = bk_child_take_out(c[i]);
+	}
+	if (next != p->in)
+		close(next);
+	return rc;
+}
+
+int
+bk_pipeline_exec(const struct bk_ctx *ctx, const struct bk_pipeline *p,
+    struct bk_fault *f)
+{
+	struct bk_child *c[BK_PIPELINE_MAX] = { NULL };
+	int status[BK_PIPELINE_MAX], rc;
+	struct bk_fault one;
+	size_t i;
+
+	rc = start(ctx, p, c, f);
+	for (i = 0; i < p->n && rc == 0; i++) {
+		bk_fault_clear(&one);
+		if (bk_child_finish(c[i], NULL, NULL, &one) == -1 &&
+		    bk_child_status(c[i]) == -1)
+			rc = bk_fault_set(f, one.status, "%s: %s",
+			    p->stages[i][0], one.text);
+		status[i] = bk_child_status(c[i]);
+		if (p->statuses != NULL)
+			p->statuses[i] = status[i];
+	}
+	if (rc == 0)
+		rc = blame(p->stages, status, p->n, f);
+	/* All are told before the first is waited for. */
+	for (i = 0; i < p->n && rc == -1; i++)
+		if (c[i] != NULL && bk_child_pid(c[i]) > 0)
+			(void)kill(-bk_child_pid(c[i]), SIGTERM);
+	for (i = 0; i < p->n; i++)
+		bk_child_stop(c[i], rc == 0 ? 0 : STOP_MS);
+	return rc;
+}
+
 int
 bk_pipeline_run(const struct bk_ctx *ctx, const char *const *const *stages,
     size_t n, int in, int out, int64_t deadline, int *statuses,
     struct bk_fault *f)
 {
-	struct bk_child *c[BK_PIPELINE_MAX] = { NULL };
-	int status[BK_PIPELINE_MAX], next = in, rc = 0;
-	struct bk_child_spec spec = { .flags = BK_CHILD_FULLENV |
-		BK_CHILD_PASS_ERR, .deadline = deadline };
-	struct bk_fault one;
-	size_t i;
+	const struct bk_pipeline p = { .stages = stages, .n = n, .in = in,
+		.out = out, .deadline = deadline, .statuses = statuses };
 
-	for (i = 0; i < n && rc == 0; i++) {
-		spec.argv = stages[i];
-		spec.in = next;
-		if (i + 1 < n)
-			spec.flags |= BK_CHILD_OUT;
-		else {
-			spec.flags &= ~BK_CHILD_OUT;
-			spec.out = out;
-		}
-		if ((c[i] = bk_child_start(ctx, &spec, f)) == NULL)
-			rc = -1;
-		if (next != in)
-			close(next);
-		next = in;
-		if (rc == 0 && i + 1 < n)
-			next = bk_child_take_out(c[i]);
-	}
-	if (next != in)
-		close(next);
-	for (i = 0; i < n && rc == 0; i++) {
-		bk_fault_clear(&one);
-		if (bk_child_finish(c[i], NULL, NULL, &one) == -1 &&
-		    (status[i] = bk_child_status(c[i])) == -1)
-			rc = bk_fault_set(f, one.status, "%s: %s", stages[i][0],
-			    one.text);
-		status[i] = bk_child_status(c[i]);
-		if (statuses != NULL)
-			statuses[i] = status[i];
-	}
-	if (rc == 0)
-		rc = blame(stages, status, n, f);
-	for (i = 0; i < n; i++)
-		bk_child_stop(c[i], rc == 0 ? 0 : STOP_MS);
-	return rc;
+	return bk_pipeline_exec(ctx, &p, f);
 }

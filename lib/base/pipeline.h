@@ -27,4 +27,22 @@ int bk_pipeline_run(const struct bk_ctx *ctx, const char *const *const *stages,
     size_t n, int in, int out, int64_t deadline, int *statuses,
     struct bk_fault *f);
 
+/* All there is to say of a pipeline. */
+struct bk_pipeline {
+	const char *const *const *stages;
+	size_t n;
+	int in, out;
+	int64_t deadline;
+	int stop;			/* as in struct bk_child_spec */
+	const char *const *env;		/* as there */
+	int *statuses;
+};
+
+/*
+ * As bk_pipeline_run.  On a fault all stages are told to end (TERM) before
+ * the first is waited for, and killed 5 s later.
+ */
+int bk_pipeline_exec(const struct bk_ctx *ctx, const struct bk_pipeline *p,
+    struct bk_fault *f);
+
 #endif

@@ -66,5 +66,21 @@ main(void)
 	}
 	ok_text(f.text, "sleep: timeout", "named");
 	ok(tap_ctx.mono() - t < 5000, "in time");
+	bk_fault_clear(&f);
+	t = tap_ctx.mono();
+	{
+		const char *const *const stages[] = { give, hang };
+		struct bk_pipeline p = { .stages = stages, .n = 2, .in = -1,
+			.out = -1 };
+		int end[2];
+
+		ok(pipe(end) == 0 && end[0] > 2, "a pipe");
+		close(end[1]);
+		p.stop = end[0];
+		ok_int(bk_pipeline_exec(&tap_ctx, &p, &f), -1, "one that is stopped");
+		close(end[0]);
+	}
+	ok(strstr(f.text, ": stopped") != NULL, "says so: %s", f.text);
+	ok(tap_ctx.mono() - t < 5000, "at once");
 	return done();
 }
