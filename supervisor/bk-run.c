@@ -1,0 +1,251 @@
+/*
+ * bk-run: carry out one run of one job of the schedule file, and of the jobs
+ * of its group after it.  It composes the other programs by their command
+ * lines and links nothing of a store or a network.
+ *
+ * It finishes by itself if the supervisor goes away; when it dies, its stages
+ * and their tools die with it (bk-child).  TERM, INT and HUP end what runs
+ * (TERM, 5 s later KILL); always, the ledger and the hooks still come.
+ */
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "io.h"
+#include "prog.h"
+#include "runjob.h"
+#include "when.h"
+
+enum { CONFIG = 256, TRIGGER, SLOT, UNTIL, RUN, LEASED };
+
+static const struct bk_opt opts[] = {
+	{ CONFIG, "config", "FILE", "the schedule file (/etc/bk/bk.conf)", 0 },
+	{ TRIGGER, "trigger", "WORD", "what starts this run (manual)", 0 },
+	{ SLOT, "slot", "TIME", "the due time that this run is for", 0 },
+	{ UNTIL, "until", "TIME", "do not try again after TIME", 0 },
+	{ RUN, "run", "ID", "the run's id, a ULID (a new one)", 0 },
+	{ LEASED, "leased", NULL, "run by bk-lease: the lease is held", 0 },
+	BK_OPT_COMMON
+};
+
+static const struct bk_prog prog = { "bk-run", "[OPTION]... JOB",
+	"carry out one run of a job of the schedule file", opts };
+
+static const char *config;
+
+static int64_t
+time_arg(const char *name, const char *arg)
+{
+	struct bk_fault f = BK_FAULT_INIT;
+	int64_t t;
+
+	if (bk_time_parse(arg, &t, &f) == -1) {
+		bk_fault_context(&f, "--%s", name);
+		bk_usage_fault(&f);
+	}
+	return t;
+}
+
+static void
+options(struct bk_run *r)
+{
+	const char *arg;
+	int key;
+
+	r->trigger = "manual";
+	while ((key = bk_opt_next(&arg)) != -1)
+		switch (key) {
+		case CONFIG:
+			config = arg;
+			break;
+		case TRIGGER:
+			if (!bk_name_ok(arg))
+				bk_usage("--trigger '%s' is no word", arg);
+			r->trigger = arg;
+			break;
+		case SLOT:
+			r->slot = time_arg("slot", arg);
+			break;
+		case UNTIL:
+			r->until = time_arg("until", arg);
+			break;
+		case LEASED:
+			r->leased = true;
+			break;
+		default:
+			if (!bk_ulid_ok(arg))
+				bk_usage("--run '%s' is no ULID", arg);
+			memcpy(r->id, arg, sizeof(r->id));
+			break;
+		}
+}
+
+/* Signals that end the run are read, not caught. */
+static int
+watch_signals(struct bk_run *r, struct bk_fault *f)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGTERM);
+	(void)sigaddset(&set, SIGINT);
+	(void)sigaddset(&set, SIGHUP);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) == -1 ||
+	    (r->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)) == -1 ||
+	    (r->stop = epoll_create1(EPOLL_CLOEXEC)) == -1 ||
+	    epoll_ctl(r->stop, EPOLL_CTL_ADD, r->signals, &ev) == -1)
+		return bk_fault_errno(f, BK_IO, errno, "cannot watch for signals");
+	return 0;
+}
+
+/* The environment that children get: with this run's id, no other run's. */
+static int
+environment(struct bk_run *r, struct bk_fault *f)
+{
+	static const char *const ours[] = { "BK_EVENT", "BK_JOB", "BK_TRIGGER",
+		"BK_ID", "BK_KEY", "BK_BYTES", "BK_DURATION", "BK_STATUS",
+		"BK_MESSAGE", "BK_OUTCOME", "BK_HOOK_URL" };
+	size_t i;
+
+	for (i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+		(void)unsetenv(ours[i]);
+	if (setenv("BK_RUN", r->id, 1) == -1)
+		return bk_fault_errno(f, BK_IO, errno, "the environment");
+	r->ctx = *bk_ctx;
+	r->ctx.vars = environ;
+	return 0;
+}
+
+/* Run ourselves under a lease; its answer is ours. */
+static int
+under_lease(struct bk_run *r, const struct bk_job *job, struct bk_fault *f)
+{
+	struct bk_buf out = BK_BUF_INIT(1 << 20);
+	struct bk_args a = BK_ARGS_INIT;
+	struct bk_runjob j;
+	char slot[BK_TIME_LEN], until[BK_TIME_LEN];
+	int rc = -1;
+
+	if (bk_runjob_open(&j, r, job, f) == -1 ||
+	    bk_run_own(r, "bk-lease", &a, f) == -1 ||
+	    bk_args_add(&a, job->lease->url, f) == -1 ||
+	    bk_args_opt(&a, "--name", job->title, f) == -1 ||
+	    bk_args_opt(&a, "--wait", "0s", f) == -1 ||
+	    bk_args_add(&a, "--", f) == -1 ||
+	    bk_run_own(r, "bk-run", &a, f) == -1 ||
+	    bk_args_add(&a, "--leased", f) == -1 ||
+	    bk_args_opt(&a, "--config", r->all->path, f) == -1 ||
+	    bk_args_opt(&a, "--trigger", r->trigger, f) == -1 ||
+	    bk_args_opt(&a, "--run", r->id, f) == -1 ||
+	    bk_args_opt(&a, "--slot", r->slot != 0 ?
+	    bk_time_text(r->slot, slot) : NULL, f) == -1 ||
+	    bk_args_opt(&a, "--until", r->until != 0 ?
+	    bk_time_text(r->until, until) : NULL, f) == -1 ||
+	    bk_args_add(&a, job->title, f) == -1)
+		goto out;
+	rc = bk_run_program(r, &a, NULL, NULL, &out, 0, f);
+	if (out.len > 0) {
+		if (bk_write_all(STDOUT_FILENO, out.p, out.len, "standard output",
+		    f) == -1)
+			rc = -1;
+	} else if (rc != 0) {
+		j.outcome = rc == BK_BUSY ? BK_LEDGER_SKIPPED : BK_LEDGER_FAILED;
+		(void)bk_fault_set(&j.fault, rc == -1 ? f->status : rc, "%s",
+		    rc == BK_BUSY ? "another host holds the lease" : rc == -1 ?
+		    f->text : "the lease could not be had");
+		(void)bk_run_enter(&j, j.outcome);
+		if (rc != BK_BUSY)
+			bk_run_hooks(&j, BK_HOOK_FAILURE);
+		(void)bk_run_tell(&j, f);
+		rc = rc == BK_BUSY ? 0 : rc;
+	}
+out:
+	bk_runjob_close(&j);
+	bk_args_release(&a);
+	bk_buf_release(&out);
+	return rc;
+}
+
+/* One job; its records join ${members}, unless it has none to give. */
+static int
+one(struct bk_run *r, const struct bk_job *job, json_t *members, bool *all,
+    struct bk_fault *f)
+{
+	struct bk_runjob j;
+	int status = -1;
+
+	if (bk_runjob_open(&j, r, job, f) == 0) {
+		status = bk_runjob_run(&j);
+		if (j.outcome != BK_LEDGER_COMMITTED)
+			*all = false;
+		if (json_array_extend(members, j.records) == -1 ||
+		    bk_run_tell(&j, f) == -1)
+			*all = false;
+	}
+	bk_runjob_close(&j);
+	return status == -1 ? f->status : status;
+}
+
+/* The job and those that it leads. */
+static int
+run_all(struct bk_run *r, const struct bk_job *job, struct bk_fault *f)
+{
+	json_t *members = json_array();
+	bool all = true, group = job->group != NULL && job->leader == job;
+	int status, s;
+	size_t i;
+
+	if (members == NULL) {
+		(void)bk_fault_set(f, BK_IO, "out of memory");
+		return BK_IO;
+	}
+	status = one(r, job, members, &all, f);
+	for (i = 0; group && i < r->all->njobs; i++)
+		if (&r->all->jobs[i] != job && r->all->jobs[i].leader == job &&
+		    (s = one(r, &r->all->jobs[i], members, &all, f)) != 0 &&
+		    status == 0)
+			status = s;
+	if (group && all && json_array_size(members) > 0 &&
+	    bk_run_group_end(r, job, members, f) == -1) {
+		r->ctx.log(BK_LOG_ERROR, "group '%s': %s", job->group, f->text);
+		status = status == 0 ? f->status : status;
+		bk_fault_clear(f);
+	} else if (group && !all && json_array_size(members) > 0)
+		r->ctx.log(BK_LOG_WARN, "group '%s': this run is not whole",
+		    job->group);
+	json_decref(members);
+	return status;
+}
+
+int
+main(int argc, char *argv[])
+{
+	static struct bk_run r = { .stop = -1, .signals = -1, .talk = -1 };
+	struct bk_fault f = BK_FAULT_INIT;
+	struct bk_jobs *jobs = NULL;
+	const struct bk_job *job;
+	char **words;
+	int status = 0;
+
+	bk_init(&prog, argc, argv);
+	options(&r);
+	if (bk_operands(&words) != 1)
+		bk_usage("want the name of one job");
+	r.pid = (int)getpid();
+	if ((r.id[0] != '\0' || bk_ulid_new(bk_ctx->now(), r.id, &f) == 0) &&
+	    environment(&r, &f) == 0 &&
+	    (r.all = jobs = bk_jobs_load(&r.ctx, config, &f)) != NULL &&
+	    (job = bk_jobs_find(jobs, words[0], &f)) != NULL &&
+	    watch_signals(&r, &f) == 0 && bk_run_talk(&r, &f) == 0)
+		status = job->lease != NULL && !r.leased ?
+		    under_lease(&r, job, &f) : run_all(&r, job, &f);
+	bk_run_talk_end(&r);
+	bk_jobs_free(jobs);
+	return bk_faulty(&f) ? bk_exit(&f) : status;
+}
