@@ -6,6 +6,7 @@ root=$(cd "$BATS_TEST_DIRNAME" && while [ ! -f Makefile ]; do cd ..; done; pwd)
 case $B in /*) ;; *) B=$root/$B ;; esac
 PATH=$B/bin:$PATH
 export PATH B
+export PYTHONDONTWRITEBYTECODE=1	# a test leaves the tree as it was
 unset BK_STORE BK_LOG BK_LOGLEVEL "${!BK_TAG_@}" PGPASSWORD MYSQL_PWD
 export TZ=Pacific/Kiritimati		# far from UTC: no result may depend on it
 
