@@ -36,7 +36,8 @@ bool
 bk_retain_shrunk(uint64_t bytes, const uint64_t *before, size_t n,
     unsigned int shrink)
 {
-	uint64_t a, b, c, median, part = 100 - (shrink < 100 ? shrink : 100);
+	uint64_t a, b, low, high, median;
+	uint64_t part = 100 - (shrink < 100 ? shrink : 100);
 
 	if (n == 0)
 		return false;
@@ -45,8 +46,10 @@ bk_retain_shrunk(uint64_t bytes, const uint64_t *before, size_t n,
 	if (n < 3)
 		median = a / 2 + b / 2 + (a % 2 + b % 2) / 2;
 	else {
-		c = before[2];
-		median = (a <= b) == (b <= c) ? b : (b <= a) == (a <= c) ? a : c;
+		low = a < b ? a : b;
+		high = a < b ? b : a;
+		median = before[2] < low ? low : before[2] > high ? high :
+		    before[2];
 	}
 	/* bytes < median * part / 100, in numbers that do not run over. */
 	return bytes < median / 100 * part + median % 100 * part / 100 ||

@@ -462,7 +462,8 @@ static void
 test_shrunk(void)
 {
 	static const uint64_t big[] = { UINT64_MAX - 1, UINT64_MAX - 1,
-		UINT64_MAX - 1 }, mixed[] = { 10, 1000, 100 };
+		UINT64_MAX - 1 }, mixed[] = { 10, 1000, 100 },
+	    alike[] = { 1100, 1100, 900 };
 
 	ok(!bk_retain_shrunk(0, big, 0, 50), "nothing to compare with");
 	ok(bk_retain_shrunk(0, big, 3, 50), "empty");
@@ -471,6 +472,8 @@ test_shrunk(void)
 	ok(!bk_retain_shrunk(0, big, 3, 100), "never");
 	ok(bk_retain_shrunk(49, mixed, 3, 50) &&
 	    !bk_retain_shrunk(50, mixed, 3, 50), "the median of three");
+	ok(bk_retain_shrunk(549, alike, 3, 50) &&
+	    !bk_retain_shrunk(550, alike, 3, 50), "two of three alike");
 	ok(bk_retain_shrunk(252, mixed, 2, 50) &&
 	    !bk_retain_shrunk(253, mixed, 2, 50), "the mean of two");
 	ok(bk_retain_shrunk(1, (const uint64_t[]){ 3 }, 1, 50) &&
