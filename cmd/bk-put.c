@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "fan.h"
+#include "groupend.h"
 #include "hash.h"
 #include "json.h"
 #include "names.h"
@@ -18,7 +19,7 @@
 #include "when.h"
 
 enum { CREATE = 256, MAX_BYTES, MEMORY, TEMP_DIR, TIMEOUT, RAW, NAME, ENGINE,
-	EXT, TIME };
+	EXT, TIME, GROUP_END, RUN };
 
 static const struct bk_opt opts[] = {
 	{ 't', "tag", "KEY=VALUE", "add this tag", BK_OPT_MANY },
@@ -32,6 +33,8 @@ static const struct bk_opt opts[] = {
 	{ ENGINE, "engine", "ENGINE", "of a raw input: what made the bytes", 0 },
 	{ EXT, "ext", "EXT", "of a raw input: suffix of the stored file", 0 },
 	{ TIME, "time", "TIME", "of a raw input: when it was made (now)", 0 },
+	{ GROUP_END, "group-end", "GROUP", "end a run of GROUP, whose records are the input", 0 },
+	{ RUN, "run", "ID", "of --group-end: the run", 0 },
 	BK_OPT_COMMON
 };
 
@@ -47,6 +50,7 @@ struct put {
 	const char *name, *engine, *ext;
 	int64_t time;			/* of --raw */
 	bool exact;			/* --time was given */
+	const char *group, *run;	/* of --group-end */
 };
 
 static uint64_t
@@ -99,6 +103,12 @@ option(struct put *o, int key, const char *arg)
 	case EXT:
 		o->ext = *arg == '.' ? arg + 1 : arg;
 		break;
+	case GROUP_END:
+		o->group = arg;
+		break;
+	case RUN:
+		o->run = arg;
+		break;
 	case TIME:
 		o->exact = true;
 		(void)bk_time_parse_rel(arg, bk_ctx->now(), &o->time, &f);
@@ -113,6 +123,10 @@ option(struct put *o, int key, const char *arg)
 static void
 check(const struct put *o)
 {
+	if ((o->group != NULL) != (o->run != NULL))
+		bk_usage("--group-end and --run go together");
+	if (o->group != NULL && (o->raw || json_object_size(o->tags) > 0))
+		bk_usage("--group-end stores no backup: no --raw, no --tag");
 	if (!o->raw && (o->name != NULL || o->engine != NULL || o->ext != NULL ||
 	    o->exact))
 		bk_usage("--name, --engine, --ext and --time go with --raw; a "
@@ -291,6 +305,13 @@ main(int argc, char *argv[])
 	if (n == 0 && env == NULL)
 		bk_usage("want the URL of a store, or BK_STORE set");
 	bk_refuse_tty(STDIN_FILENO);
+	if (o.group != NULL) {
+		if ((r = bk_rbuf_new(STDIN_FILENO, "standard input", &f)) != NULL)
+			(void)bk_groupend(o.group, o.run, r, n > 0 ?
+			    (const char *const *)urls : &env,
+			    n > 0 ? (size_t)n : 1, &o.store, &f);
+		goto out;
+	}
 	fan = n > 0 ? bk_fan_new(bk_ctx, (const char *const *)urls, (size_t)n,
 	    &o.store, &f) : bk_fan_new(bk_ctx, &env, 1, &o.store, &f);
 	if (fan == NULL)
@@ -306,7 +327,7 @@ main(int argc, char *argv[])
 		fan = NULL;
 		(void)bk_records_end(out, &why, 0, &f);
 	}
-
+out:
 	bk_records_out_free(out);
 	bk_fan_free(fan);
 	bk_rbuf_free(r);
