@@ -34,7 +34,7 @@ static const struct bk_opt opts[] = {
 	{ EXT, "ext", "EXT", "of a raw input: suffix of the stored file", 0 },
 	{ TIME, "time", "TIME", "of a raw input: when it was made (now)", 0 },
 	{ GROUP_END, "group-end", "GROUP", "end a run of GROUP, whose records are the input", 0 },
-	{ RUN, "run", "ID", "of --group-end: the run", 0 },
+	{ RUN, "run", "ID", "the run that the group's end is of", 0 },
 	BK_OPT_COMMON
 };
 
