@@ -15,7 +15,6 @@
 #include "snapshot.h"
 
 #define JSON ".json"
-#define SNAPSHOT_MIN 8			/* so few are fetched one by one */
 
 bool
 bk_ulid_then(const char *s, char end, char out[BK_ULID_LEN + 1])
@@ -368,7 +367,7 @@ bk_entries_read(const struct bk_ctx *ctx, struct bk_store *s,
 	size_t i;
 
 	*cost = (struct bk_entries_cost){ 0, 0 };
-	if (es->len > SNAPSHOT_MIN &&
+	if (es->len > BK_SNAPSHOT_MIN &&
 	    bk_snapshot_read(ctx, s, from_snapshot, &r, f) == -1)
 		return -1;
 	for (i = 0; i < es->len; i++) {

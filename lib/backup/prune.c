@@ -7,6 +7,7 @@
 
 #include "json.h"
 #include "prune.h"
+#include "snapshot.h"
 #include "tomb.h"
 #include "when.h"
 
@@ -147,7 +148,8 @@ gather_name(const struct bk_ctx *ctx, struct bk_store *s,
 
 	if (bk_entries_list(s, name, NULL, &es, f) == 0)
 		rc = bk_entries_read(ctx, s, &es, take, g, &cost, f);
-	if (rc == 0)
+	/* So few are fetched in any case. */
+	if (rc == 0 && es.len > BK_SNAPSHOT_MIN)
 		g->p->fetched += cost.fetched;
 	bk_entries_release(&es);
 	return rc;

@@ -17,6 +17,7 @@
 #include "store.h"
 
 #define BK_SNAPSHOTS ".bk/list/"
+#define BK_SNAPSHOT_MIN 8		/* so few are fetched one by one */
 
 /*
  * A record of the snapshot and what it stands for: ${notes} is an array of

@@ -17,18 +17,6 @@
 #define GRACE_MAX (INT64_C(100) * 366 * 24 * 3600)
 
 int
-bk_store_now(const struct bk_ctx *ctx, struct bk_store *s, int64_t *now,
-    struct bk_fault *f)
-{
-	struct bk_store_facts facts = { 0 };
-
-	if (bk_store_facts(s, &facts, f) == -1)
-		return -1;
-	*now = ctx->now() + (facts.clock_known ? facts.clock_offset : 0);
-	return 0;
-}
-
-int
 bk_keys_add(struct bk_keys *k, const char *key, struct bk_fault *f)
 {
 	char **v;

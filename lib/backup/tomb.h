@@ -87,10 +87,6 @@ struct bk_purged {
 int bk_tomb_purge(const struct bk_ctx *ctx, struct bk_store *s,
     const char *name, struct bk_purged *sum, struct bk_fault *f);
 
-/* Now, by the clock of the store where that is known, else by ours. */
-int bk_store_now(const struct bk_ctx *ctx, struct bk_store *s, int64_t *now,
-    struct bk_fault *f);
-
 /* Keys to be removed together. */
 struct bk_keys {
 	char **v;
