@@ -17,13 +17,14 @@
 #include "query.h"
 #include "table.h"
 #include "when.h"
+#include "zone.h"
 
 #define TABLE_MAX (256 << 20)
 #define LINK_DEFAULT "24h"
 #define LINK_MAX (7 * 24 * 3600)	/* of S3's signature version 4 */
 
 enum { ID = 256, SINCE, UNTIL, AT, LATEST, ORDER, REVERSE, LIMIT, RECURSIVE,
-	LINKS, JSON, PLAIN, TABLE, TIMEOUT };
+	LINKS, MARKS, CYCLE, TZ, JSON, PLAIN, TABLE, TIMEOUT };
 
 static const struct bk_opt opts[] = {
 	{ 'n', "name", "NAME", "backups of exactly this name", 0 },
@@ -38,6 +39,9 @@ static const struct bk_opt opts[] = {
 	{ LIMIT, "limit", "N", "the first N of that order", 0 },
 	{ RECURSIVE, "recursive", NULL, "of all sets at and below the URL", 0 },
 	{ LINKS, "links", "DURATION", "add a link good for DURATION (24h)", BK_OPT_OPTARG },
+	{ MARKS, "marks", NULL, "show which are hourly, daily, weekly, monthly, yearly", 0 },
+	{ CYCLE, "cycle", "D,W,M", "marks by this cycle of days, weeks and months", 0 },
+	{ TZ, "tz", "ZONE", "marks by the days of this time zone", 0 },
 	{ JSON, "json", NULL, "JSON lines and an end line, also on a terminal", 0 },
 	{ PLAIN, "plain", NULL, "JSON lines without the end line", 0 },
 	{ TABLE, "table", NULL, "a table, also into a pipe", 0 },
@@ -53,6 +57,7 @@ struct args {
 	struct bk_store_opts store;
 	struct bk_list_req req;
 	struct bk_query *query;
+	struct bk_policy policy;
 	bool recursive;
 	int form;			/* JSON, PLAIN, TABLE or 0 */
 };
@@ -155,6 +160,15 @@ option_how(struct args *a, int key, const char *arg, struct bk_fault *f)
 	case LINKS:
 		links_arg(a, arg, f);
 		break;
+	case CYCLE:
+	case TZ:
+		(void)bk_policy_set(&a->policy, key == TZ ? "tz" : "cycle", arg, f);
+		a->req.policy = &a->policy;
+		a->req.marks = true;
+		break;
+	case MARKS:
+		a->req.marks = true;
+		break;
 	case TIMEOUT:
 		if (bk_duration_parse(arg, &a->store.timeout_ms, f) == 0 &&
 		    a->store.timeout_ms < 1000)
@@ -164,6 +178,20 @@ option_how(struct args *a, int key, const char *arg, struct bk_fault *f)
 		form_arg(a, key);
 		break;
 	}
+}
+
+/* A zone that is not there is wrong usage, also where nothing is listed. */
+static void
+check_zone(const struct args *a)
+{
+	struct bk_fault f = BK_FAULT_INIT;
+	struct bk_zone *z;
+
+	if (a->policy.tz == NULL)
+		return;
+	if ((z = bk_zone_open(NULL, a->policy.tz, &f)) == NULL)
+		bk_usage_fault(&f);
+	bk_zone_free(z);
 }
 
 static void
@@ -185,6 +213,7 @@ parse(struct args *a)
 	a->url = n == 1 ? words[0] : bk_ctx->env("BK_STORE");
 	if (a->url == NULL)
 		bk_usage("want the URL of a store, or BK_STORE set");
+	check_zone(a);
 	if (a->req.latest && a->req.at != INT64_MIN)
 		bk_usage("choose one of --latest and --at");
 	if (a->form == 0)
@@ -247,7 +276,7 @@ main(int argc, char *argv[])
 {
 	struct bk_fault f = BK_FAULT_INIT;
 	struct args a = { .store = { .read_only = true },
-		.req = BK_LIST_REQ_INIT };
+		.req = BK_LIST_REQ_INIT, .policy = BK_POLICY_INIT };
 	struct bk_list l = BK_LIST_INIT;
 	struct bk_records_out *out = NULL;
 	struct bk_store *s = NULL;
@@ -269,5 +298,6 @@ main(int argc, char *argv[])
 	bk_store_close(s);
 	bk_records_out_free(out);
 	bk_query_free(a.query);
+	bk_policy_release(&a.policy);
 	return bk_exit(&f);
 }

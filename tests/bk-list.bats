@@ -186,3 +186,37 @@ print(*[json.loads(l)["bytes"] for l in sys.stdin])'
 	run -74 --separate-stderr bash -c 'bk-list "$S" > /dev/full'
 	run -74 --separate-stderr bash -c 'bk-list --table "$S" > /dev/full'
 }
+
+# The marks of each record found, in order: "daily,weekly -".
+marks() {
+	bk-list --plain "$@" "$S" | python3 -c '
+import json, sys
+print(*[",".join(json.loads(l)["marks"]) or "-" for l in sys.stdin])'
+}
+
+@test "marks: of each period the first good one, or by a cycle" {
+	for t in 2026-10-31T22:30:00Z 2026-10-31T23:30:00Z 2026-11-02T03:00:00Z 2026-11-03T03:00:00Z; do
+		old app 100 $t
+	done
+	run -0 --separate-stderr marks --marks
+	[ "$output" = "- - - -" ]	# --raw proves nothing
+	bk-list "$S" | bk-tag --good > out
+	run -0 --separate-stderr marks --marks
+	[ "$output" = "hourly,daily,weekly,monthly,yearly hourly hourly,daily,weekly,monthly hourly,daily" ]
+	run -0 --separate-stderr marks --tz Europe/Berlin
+	[ "$output" = "hourly,daily,weekly,monthly,yearly hourly,daily,monthly hourly,daily,weekly hourly,daily" ]
+	run -0 --separate-stderr marks --cycle 1,2,2
+	[ "$output" = "weekly,monthly - weekly,monthly daily" ]
+	run -0 --separate-stderr marks --cycle 1,2,2 -q '{weekly="true",daily!="true"}' --since 2026-11-01T00:00:00Z
+	[ "$output" = "weekly,monthly" ]
+	id=$(bk-list --plain --latest "$S" | grep -o '"id":"[^"]*' | cut -d'"' -f4)
+	run -0 --separate-stderr marks -q '{daily="true"}' --id "$id"
+	[ "$output" = "hourly,daily" ]
+	run -0 --separate-stderr bk-list --table --cycle 1,2,2 "$S"
+	[[ ${lines[1]} == *"[weekly] [monthly]"* ]]
+	run -1 --separate-stderr bk-list -q '{yearly="true"}' --since 2026-11-02T00:00:00Z "$S"
+	run -64 --separate-stderr bk-list --cycle 0,0,0 "$S"
+	run -64 --separate-stderr bk-list --tz No/Where "$S"
+	said "No/Where"
+	[ -z "$(grep -rl '"marks"' store)" ]
+}

@@ -11,6 +11,7 @@
 #include "entry.h"
 #include "json.h"
 #include "list.h"
+#include "marks.h"
 
 #define URL_MAX 16384
 
@@ -51,6 +52,7 @@ append(struct bk_list *out, struct bk_record *rec, struct bk_fault *f)
 /* A list in the making. */
 struct making {
 	const struct bk_list_req *req;
+	bool marks;			/* chosen later, when all are there */
 	struct bk_list *out;
 };
 
@@ -68,9 +70,33 @@ take(void *arg, const struct bk_entry *e, struct bk_record *rec,
 		m->out->unreadable++;
 		return 0;
 	}
-	if ((rc = bk_list_wanted(m->req, rec, f)) == 1)
+	/* Never stored: what a manifest says of them means nothing. */
+	(void)json_object_del(rec->json, "marks");
+	if ((rc = m->marks ? 1 : bk_list_wanted(m->req, rec, f)) == 1)
 		rc = append(m->out, rec, f);
 	return rc;
+}
+
+/* Marks need all records of a name; those not asked for go after. */
+static int
+mark(const struct bk_ctx *ctx, struct bk_store *s,
+    const struct bk_list_req *req, struct bk_list *l, struct bk_fault *f)
+{
+	size_t i, kept = 0;
+	int rc = bk_marks_set(ctx, s, req->policy, l, f);
+
+	for (i = 0; i < l->len && rc != -1; i++) {
+		if ((rc = bk_list_wanted(req, &l->rec[i], f)) == 0)
+			bk_record_release(&l->rec[i]);
+		if (rc == 1 && kept++ != i) {
+			l->rec[kept - 1] = l->rec[i];
+			l->rec[i] = (struct bk_record)BK_RECORD_INIT;
+		}
+	}
+	if (rc == -1)
+		return -1;
+	l->len = kept;
+	return 0;
 }
 
 int
@@ -79,13 +105,15 @@ bk_list_read(const struct bk_ctx *ctx, struct bk_store *s,
 {
 	struct bk_entries es;
 	struct bk_entries_cost cost;
-	struct making m = { req, out };
+	struct making m = { req, req->marks || bk_query_marks(req->query), out };
 	size_t i;
 	int rc = -1;
 
 	*out = (struct bk_list)BK_LIST_INIT;
-	if (bk_entries_list(s, req->name, req->id, &es, f) == -1 ||
-	    bk_entries_read(ctx, s, &es, take, &m, &cost, f) == -1)
+	if (bk_entries_list(s, req->name, m.marks ? NULL : req->id, &es,
+	    f) == -1 ||
+	    bk_entries_read(ctx, s, &es, take, &m, &cost, f) == -1 ||
+	    (m.marks && mark(ctx, s, req, out, f) == -1))
 		goto out;
 	bk_list_select(ctx, req, out);
 	for (i = 0; req->links > 0 && i < out->len; i++)

@@ -9,6 +9,7 @@
 
 #include "ctx.h"
 #include "names.h"
+#include "policy.h"
 #include "query.h"
 #include "record.h"
 #include "store.h"
@@ -27,6 +28,8 @@ struct bk_list_req {
 	bool reverse;
 	uint64_t limit;			/* 0: none */
 	unsigned int links;		/* seconds that a "link" is good for, 0: none */
+	bool marks;			/* compute them; so do queries that name one */
+	const struct bk_policy *policy;	/* of marks: --cycle and --tz, or NULL */
 };
 
 struct bk_list {

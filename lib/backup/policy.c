@@ -146,6 +146,11 @@ tag_arg(struct bk_policy *p, const char *arg, struct bk_fault *f)
 		bk_fault_context(f, "--keep-tag");
 		return -1;
 	}
+	if (bk_query_marks(q)) {
+		bk_query_free(q);
+		return bk_fault_set(f, BK_USAGE, "--keep-tag '%s': marks come of "
+		    "the rules and cannot be one", arg);
+	}
 	if ((text = strdup(arg)) == NULL) {
 		bk_query_free(q);
 		return bk_fault_set(f, BK_IO, "out of memory");

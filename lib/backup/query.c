@@ -22,6 +22,7 @@
 
 #include "buf.h"
 #include "json.h"
+#include "marks.h"
 #include "names.h"
 #include "query.h"
 
@@ -34,6 +35,7 @@
 struct matcher {
 	char label[BK_TAG_KEY_MAX + 1];
 	bool member;			/* of the record, not a tag */
+	enum bk_period mark;		/* or BK_LAST */
 	bool negate;
 	char *value;			/* of = and != */
 	pcre2_code *re;			/* of =~ and !~ */
@@ -56,16 +58,14 @@ struct parser {
 static const char *const members[] = {
 	"name", "engine", "id", "host", "parent", "trigger", "group", NULL
 };
-/* Computed when listing; not by this version. */
-static const char *const marks[] = {
-	"hourly", "daily", "weekly", "monthly", "yearly", NULL
-};
 
 static bool
-is_in(const char *const *words, const char *s)
+is_member(const char *s)
 {
-	for (; *words != NULL; words++)
-		if (strcmp(*words, s) == 0)
+	size_t i;
+
+	for (i = 0; members[i] != NULL; i++)
+		if (strcmp(members[i], s) == 0)
 			return true;
 	return false;
 }
@@ -105,10 +105,8 @@ parse_label(struct parser *p, struct matcher *m)
 		return wrong(p, "a label has at most 63 bytes");
 	memcpy(m->label, p->s, n);
 	m->label[n] = '\0';
-	if (is_in(marks, m->label))
-		return wrong(p, "hourly, daily, weekly, monthly and yearly are "
-		    "not known to this version");
-	m->member = is_in(members, m->label);
+	m->mark = bk_mark_period(m->label);
+	m->member = is_member(m->label);
 	p->s += n;
 	return 0;
 }
@@ -367,6 +365,8 @@ value_of(const struct matcher *m, const struct bk_record *rec)
 	    json_object_get(rec->json, "tags");
 	const char *v = bk_json_get_text(o, m->label);
 
+	if (m->mark != BK_LAST)
+		return bk_marked(rec, m->mark) ? "true" : "";
 	return v != NULL ? v : "";
 }
 
@@ -398,4 +398,15 @@ bk_query_match(const struct bk_query *q, const struct bk_record *rec,
 			return 0;
 	}
 	return 1;
+}
+
+bool
+bk_query_marks(const struct bk_query *q)
+{
+	size_t i;
+
+	for (i = 0; q != NULL && i < q->n; i++)
+		if (q->m[i].mark != BK_LAST)
+			return true;
+	return false;
 }

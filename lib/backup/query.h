@@ -17,9 +17,13 @@ void bk_query_free(struct bk_query *q);
 
 /*
  * 1 if ${rec} matches, 0 if not, -1 with ${f} set (64: an expression ran
- * past its bound).  A NULL query matches everything.
+ * past its bound).  A NULL query matches everything.  Marks are looked up in
+ * "marks" of the record (see marks.h).
  */
 int bk_query_match(const struct bk_query *q, const struct bk_record *rec,
     struct bk_fault *f);
+
+/* Does it name a mark? */
+bool bk_query_marks(const struct bk_query *q);
 
 #endif

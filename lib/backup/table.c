@@ -130,6 +130,12 @@ make_tags(struct bk_buf *b, const struct bk_record *r, struct bk_fault *f)
 				return -1;
 			sep = " ";
 		}
+	json_array_foreach(json_object_get(r->json, "marks"), i, v) {
+		if (bk_buf_addf(b, f, "%s[%s]", sep, json_is_string(v) ?
+		    json_string_value(v) : "?") == -1)
+			return -1;
+		sep = " ";
+	}
 	json_object_foreach(json_object_get(r->json, "tags"), key, v) {
 		if (bk_buf_addf(b, f, "%s%s=%s", sep, key, json_is_string(v) ?
 		    json_string_value(v) : "?") == -1)

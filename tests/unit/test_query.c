@@ -38,6 +38,8 @@ test_match(void)
 		{ "{word=\"\303\274ber\"}", 1 }, { "{word=\"\\u00fcber\"}", 1 },
 		{ "{word=\"\\xc3\\xbcber\"}", 1 }, { "{word=~\".ber\"}", 1 },
 		{ "{engine=~\"(?i)FAKE\"}", 1 },
+		{ "{daily=\"true\"}", 1 }, { "{weekly=\"true\"}", 0 },
+		{ "{weekly=\"\",monthly!=\"true\"}", 1 },
 	};
 	struct bk_record r = sample_rec("prod-1", 1, "2026-11-21T10:00:00Z", 1,
 	    "{'tier':'app','odd':'a\\u0022b','back':'a\\\\b',"
@@ -46,6 +48,8 @@ test_match(void)
 	struct bk_query *q;
 	size_t i;
 
+	(void)json_object_set_new(r.json, "marks", json_pack("[s,s,i]",
+	    "hourly", "daily", 7));
 	for (i = 0; i < N(t); i++) {
 		f = (struct bk_fault)BK_FAULT_INIT;
 		if ((q = bk_query_parse(t[i].query, &f)) == NULL) {
@@ -86,7 +90,6 @@ test_wrong(void)
 		{ "{a=\"\\xff\"}", "not UTF-8" }, { "{a=\"\xff\"}", "not UTF-8" },
 		{ "{a=~\"(\"}", "expression" }, { "{a=~\"*\"}", "expression" },
 		{ "{a=~\"\\\\C\"}", "expression" },
-		{ "{daily=\"true\"}", "not known" },
 		{ "{a23456789012345678901234567890123456789012345678901234567890123"
 		    "4=\"\"}", "63" },
 	};

@@ -186,6 +186,7 @@ test_words(void)
 		"--max-shrink half", "--shared=1", "--group-by name",
 		"--shared --group-by source", "--tz ''", "--keep-last=",
 		"--keep-last 99999999999",
+		"--keep-tag '{daily=\"true\"}'",
 	};
 	static const char *const empty[] = { "--keep-last 0",
 		"--keep-daily 0 --keep-within 0d", "--max-shrink 10%", "--shared" };

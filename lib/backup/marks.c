@@ -1,0 +1,149 @@
+/* Each name has its own rule and its own marks. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "json.h"
+#include "marks.h"
+
+static const char *const words[BK_PERIODS] = {
+	NULL, "hourly", "daily", "weekly", "monthly", "yearly"
+};
+
+enum bk_period
+bk_mark_period(const char *word)
+{
+	int p;
+
+	for (p = BK_HOURLY; p < BK_PERIODS; p++)
+		if (strcmp(words[p], word) == 0)
+			return (enum bk_period)p;
+	return BK_LAST;
+}
+
+bool
+bk_marked(const struct bk_record *rec, enum bk_period p)
+{
+	json_t *list = json_object_get(rec->json, "marks"), *v;
+	size_t i;
+
+	json_array_foreach(list, i, v)
+		if (json_is_string(v) &&
+		    bk_mark_period(json_string_value(v)) == p)
+			return true;
+	return false;
+}
+
+struct bk_retain_in
+bk_retain_of(const struct bk_record *rec)
+{
+	struct bk_retain_in in = { .time = rec->time, .id = rec->id,
+		.name = rec->name, .bytes = BK_BYTES_UNKNOWN };
+	json_t *first = json_array_get(json_object_get(rec->json, "stages"), 0);
+	int64_t bytes = bk_json_get_int(first, "bytes");
+	const char *proof = bk_json_get_text(json_object_get(rec->json, "info"),
+	    "proof");
+
+	if (rec->version != 1) {
+		in.flags = BK_RETAIN_UNREADABLE;
+		return in;
+	}
+	in.parent = rec->parent;
+	in.stored = rec->bytes;
+	if (bytes >= 0)
+		in.bytes = (uint64_t)bytes;
+	in.flags = BK_RETAIN_PAYLOAD;
+	if (bk_json_get_text(rec->json, "suspect") != NULL)
+		in.flags |= BK_RETAIN_SUSPECT;
+	if (json_is_true(json_object_get(rec->json, "good")))
+		in.flags |= BK_RETAIN_ACCEPTED;
+	if (proof == NULL || strcmp(proof, "none") != 0)
+		in.flags |= BK_RETAIN_PROVEN;
+	if (bk_json_get_text(rec->json, "hold") != NULL)
+		in.flags |= BK_RETAIN_HELD;
+	return in;
+}
+
+static int
+by_name(const void *va, const void *vb)
+{
+	const struct bk_record *a = va, *b = vb;
+
+	return strcmp(a->name, b->name);
+}
+
+static int
+show(struct bk_record *rec, uint8_t marks, struct bk_fault *f)
+{
+	json_t *list = json_array();
+	int p, rc = list == NULL ? -1 : 0;
+
+	for (p = BK_HOURLY; p < BK_PERIODS && rc == 0; p++)
+		if ((marks & 1U << p) != 0)
+			rc = json_array_append_new(list, json_string(words[p]));
+	if (rc == 0)
+		rc = json_object_set(rec->json, "marks", list);
+	json_decref(list);
+	return rc == 0 ? 0 : bk_fault_set(f, BK_IO, "out of memory");
+}
+
+/* Marks do not hang on --keep-tag. */
+static int
+no_tags(void *arg, const struct bk_query *q, size_t i, struct bk_fault *f)
+{
+	(void)arg;
+	(void)q;
+	(void)i;
+	(void)f;
+	return 0;
+}
+
+/* ${n} records of one name, by ${policy} (NULL: the first of each period). */
+static int
+mark(const struct bk_ctx *ctx, const struct bk_policy *policy, const char *tz,
+    struct bk_record *rec, size_t n, struct bk_fault *f)
+{
+	struct bk_zone *z = bk_zone_open(NULL, tz != NULL ? tz : "UTC", f);
+	struct bk_retain_in *in = calloc(n, sizeof(*in));
+	uint8_t *marks = calloc(n, 1);
+	size_t i;
+	int rc = -1;
+
+	if (z == NULL)
+		goto out;
+	if (in == NULL || marks == NULL) {
+		(void)bk_fault_set(f, BK_IO, "out of memory");
+		goto out;
+	}
+	for (i = 0; i < n; i++)
+		in[i] = bk_retain_of(&rec[i]);
+	rc = bk_retain_marks(in, n, policy, z, ctx->now(), no_tags, NULL,
+	    marks, f);
+	for (i = 0; rc == 0 && i < n; i++)
+		rc = show(&rec[i], marks[i], f);
+out:
+	free(in);
+	free(marks);
+	bk_zone_free(z);
+	return rc;
+}
+
+int
+bk_marks_set(const struct bk_ctx *ctx, struct bk_store *s,
+    const struct bk_policy *policy, struct bk_list *l, struct bk_fault *f)
+{
+	const char *tz = policy != NULL ? policy->tz : NULL;
+	size_t i, end;
+
+	(void)s;
+	if (l->len > 0)
+		qsort(l->rec, l->len, sizeof(*l->rec), by_name);
+	for (i = 0; i < l->len; i = end) {
+		for (end = i + 1; end < l->len &&
+		    strcmp(l->rec[end].name, l->rec[i].name) == 0;)
+			end++;
+		if (mark(ctx, policy != NULL && policy->cycle ? policy : NULL, tz,
+		    &l->rec[i], end - i, f) == -1)
+			return -1;
+	}
+	return 0;
+}
