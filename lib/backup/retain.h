@@ -23,7 +23,7 @@
  * last three good records before it (of two: their mean).  An accepted record
  * (bk-tag --good) begins the comparison anew.
  *
- * Memory: at most 90 bytes a record beside the caller's array.
+ * Memory: about 110 bytes a record beside the caller's array.
  */
 #ifndef BK_RETAIN_H
 #define BK_RETAIN_H
