@@ -56,6 +56,7 @@ bk_groupend(const char *group, const char *run, struct bk_rbuf *r,
     struct bk_fault *f)
 {
 	json_t *members = read_members(r, f);
+	const int64_t now = bk_ctx->now();
 	struct bk_store *s;
 	size_t i;
 
@@ -63,7 +64,7 @@ bk_groupend(const char *group, const char *run, struct bk_rbuf *r,
 		struct bk_fault one = BK_FAULT_INIT;
 
 		s = bk_store_open(bk_ctx, urls[i], opts, &one);
-		if (s != NULL && bk_group_end(bk_ctx, s, group, run, members,
+		if (s != NULL && bk_group_end(s, group, run, now, members,
 		    &one) == 0)
 			bk_say(BK_LOG_INFO, "group '%s': run %s is whole in '%s'",
 			    group, run, s->url);

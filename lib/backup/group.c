@@ -43,12 +43,12 @@ check_member(struct bk_store *s, const json_t *m, struct bk_fault *f)
 }
 
 static json_t *
-object(const struct bk_ctx *ctx, const char *group, const char *run,
+object(const char *group, const char *run, int64_t time,
     const json_t *members, struct bk_fault *f)
 {
 	char when[BK_TIME_LEN];
 	json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:O}", "bk", "group/1",
-	    "group", group, "run", run, "time", bk_time_text(ctx->now(), when),
+	    "group", group, "run", run, "time", bk_time_text(time, when),
 	    "members", members);
 
 	if (o == NULL)
@@ -78,9 +78,8 @@ same(struct bk_store *s, const char *key, const json_t *members,
 }
 
 int
-bk_group_end(const struct bk_ctx *ctx, struct bk_store *s,
-    const char *group, const char *run, const json_t *members,
-    struct bk_fault *f)
+bk_group_end(struct bk_store *s, const char *group, const char *run,
+    int64_t time, const json_t *members, struct bk_fault *f)
 {
 	struct bk_buf key = BK_BUF_INIT(BK_KEY_MAX);
 	struct bk_buf text = BK_BUF_INIT(OBJECT_MAX);
@@ -97,7 +96,7 @@ bk_group_end(const struct bk_ctx *ctx, struct bk_store *s,
 	for (i = 0; i < json_array_size(members); i++)
 		if (check_member(s, json_array_get(members, i), f) == -1)
 			goto out;
-	if ((o = object(ctx, group, run, members, f)) == NULL ||
+	if ((o = object(group, run, time, members, f)) == NULL ||
 	    bk_json_text(o, &text, f) == -1 || bk_buf_adds(&text, "\n", f) == -1)
 		goto out;
 	rc = bk_store_put_small(s, key.p, text.p, text.len, BK_PUT_NEW, f);

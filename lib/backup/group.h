@@ -12,7 +12,6 @@
 
 #include <jansson.h>
 
-#include "ctx.h"
 #include "fault.h"
 #include "store.h"
 
@@ -21,14 +20,13 @@ int bk_group_key(struct bk_buf *b, const char *group, const char *run,
     struct bk_fault *f);
 
 /*
- * Write the object of run ${run} into ${s}, after a look that the manifest of
+ * Write the object of run ${run}, ended at ${time}, into ${s}, after a look that the manifest of
  * every member ({"name", "id"}; borrowed) is there.  One that is there
  * already with the same members is as good.  0, or -1 with ${f} set: 64 no
  * member or a bad name, 66 a member is not in this store, 73 the run names
  * others.
  */
-int bk_group_end(const struct bk_ctx *ctx, struct bk_store *s,
-    const char *group, const char *run, const json_t *members,
-    struct bk_fault *f);
+int bk_group_end(struct bk_store *s, const char *group, const char *run,
+    int64_t time, const json_t *members, struct bk_fault *f);
 
 #endif
