@@ -1,0 +1,299 @@
+/*
+ * bk-fresh: is the newest good backup younger than the limit?  An answer for
+ * scripts (status, one JSON object), for a person (one line), for Nagios and
+ * for Prometheus' textfile collector.
+ *
+ * The metrics file is replaced by rename(2), so that the collector never
+ * reads half of it; until then it has a name that the collector passes by.
+ */
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fresh.h"
+#include "io.h"
+#include "json.h"
+#include "names.h"
+#include "prog.h"
+#include "when.h"
+
+#define METRICS_MAX 65536
+
+enum { MAX_AGE = 256, MAX_UNCHANGED, MIN_BYTES, MAX_SHRINK, NAGIOS, METRICS,
+	JSON, TIMEOUT };
+
+static const struct bk_opt opts[] = {
+	{ 'n', "name", "NAME", "backups of exactly this name", 0 },
+	{ MAX_AGE, "max-age", "DURATION", "how old the newest good backup may be", 0 },
+	{ MAX_UNCHANGED, "max-unchanged", "DURATION", "how long \"nothing new\" may stand in for a backup", 0 },
+	{ MIN_BYTES, "min-bytes", "SIZE", "smaller ones are not good", 0 },
+	{ MAX_SHRINK, "max-shrink", "PERCENT", "so much smaller than before is suspect (50%)", 0 },
+	{ NAGIOS, "nagios", NULL, "answer as a plug-in of Nagios: status 0 to 3", 0 },
+	{ METRICS, "metrics", "FILE", "also write Prometheus text to FILE", 0 },
+	{ JSON, "json", NULL, "a JSON object, also on a terminal", 0 },
+	{ TIMEOUT, "timeout", "DURATION", "longest time for one request with its retries (10m)", 0 },
+	BK_OPT_COMMON
+};
+
+static const struct bk_prog prog = { "bk-fresh",
+	"--name NAME --max-age DURATION [OPTION]... [URL]",
+	"tell whether the newest good backup is younger than the limit", opts };
+
+struct args {
+	const char *url, *metrics;
+	struct bk_store_opts store;
+	struct bk_fresh_req req;
+	bool nagios, json;
+};
+
+static void
+duration_arg(const char *option, const char *arg, int64_t *ms,
+    struct bk_fault *f)
+{
+	if (bk_duration_parse(arg, ms, f) == 0 && *ms < 1000)
+		bk_usage("--%s '%s': want at least 1s", option, arg);
+}
+
+/* "50" or "50%". */
+static void
+shrink_arg(struct args *a, const char *arg, struct bk_fault *f)
+{
+	char digits[8] = "";
+	size_t n = strlen(arg);
+	long long v = 0;
+
+	if (n > 0 && arg[n - 1] == '%')
+		n--;
+	if (n < sizeof(digits))
+		memcpy(digits, arg, n);
+	if (bk_number_parse("--max-shrink", n < sizeof(digits) ? digits : arg,
+	    1, 100, &v, f) == 0)
+		a->req.shrink = (unsigned int)v;
+}
+
+static void
+option(struct args *a, int key, const char *arg, struct bk_fault *f)
+{
+	unsigned long long bytes = 0;
+
+	switch (key) {
+	case 'n':
+		if (!bk_name_ok(arg))
+			bk_usage("--name '%s': want letters, digits, '.', '_' and "
+			    "'-', first a letter or digit, 1 to %d bytes", arg,
+			    BK_NAME_MAX);
+		a->req.name = arg;
+		break;
+	case MAX_AGE:
+		duration_arg("max-age", arg, &a->req.max_age, f);
+		break;
+	case MAX_UNCHANGED:
+		duration_arg("max-unchanged", arg, &a->req.max_unchanged, f);
+		break;
+	case MIN_BYTES:
+		if (bk_bytes_parse(arg, &bytes, f) == 0)
+			a->req.min_bytes = bytes;
+		break;
+	case MAX_SHRINK:
+		shrink_arg(a, arg, f);
+		break;
+	case NAGIOS:
+		a->nagios = true;
+		break;
+	case METRICS:
+		a->metrics = arg;
+		break;
+	case JSON:
+		a->json = true;
+		break;
+	default:
+		duration_arg("timeout", arg, &a->store.timeout_ms, f);
+		break;
+	}
+}
+
+static void
+parse(struct args *a)
+{
+	struct bk_fault f = BK_FAULT_INIT;
+	const char *arg;
+	char **words;
+	int key, n;
+
+	while ((key = bk_opt_next(&arg)) != -1) {
+		option(a, key, arg, &f);
+		if (bk_faulty(&f))
+			bk_usage_fault(&f);
+	}
+	if ((n = bk_operands(&words)) > 1)
+		bk_usage("want one store; '%s' is a second one", words[1]);
+	a->url = n == 1 ? words[0] : bk_ctx->env("BK_STORE");
+	if (a->url == NULL)
+		bk_usage("want the URL of a store, or BK_STORE set");
+	if (a->req.name == NULL || a->req.max_age == 0)
+		bk_usage("want --name and --max-age");
+	if (a->req.max_unchanged != 0 && a->req.max_unchanged < a->req.max_age)
+		bk_usage("--max-unchanged is shorter than --max-age");
+	if (a->nagios && a->json)
+		bk_usage("choose one of --nagios and --json");
+}
+
+/* Write ${b} beside ${path}, readable for all, and rename it into place. */
+static int
+replace(const char *path, const struct bk_buf *b, struct bk_fault *f)
+{
+	struct bk_buf temp = BK_BUF_INIT(4096);
+	int fd, rc = -1;
+
+	if (bk_buf_addf(&temp, f, "%s.XXXXXX", path) == -1)
+		return -1;
+	if ((fd = mkostemp(temp.p, O_CLOEXEC)) == -1) {
+		(void)bk_fault_errno(f, BK_CANTCREATE, errno,
+		    "cannot create '%s'", temp.p);
+		goto out;
+	}
+	rc = bk_write_all(fd, b->p, b->len, temp.p, f);
+	if (rc == 0 && fchmod(fd, 0644) == -1)
+		rc = bk_fault_errno(f, BK_IO, errno, "cannot open '%s' to all",
+		    temp.p);
+	if (rc == 0)
+		rc = bk_fsync(fd, temp.p, f);
+	if (bk_close(fd, temp.p, f) == -1)
+		rc = -1;
+	if (rc == 0 && rename(temp.p, path) == -1)
+		rc = bk_fault_errno(f, BK_CANTCREATE, errno,
+		    "cannot replace '%s'", path);
+	if (rc == -1)
+		(void)unlink(temp.p);
+out:
+	bk_buf_release(&temp);
+	return rc;
+}
+
+static int
+write_metrics(const struct args *a, const struct bk_fresh *fr,
+    const char *store, struct bk_fault *f)
+{
+	struct bk_buf text = BK_BUF_INIT(METRICS_MAX);
+	int rc = bk_fresh_metrics(fr, store, &text, f);
+
+	if (rc == 0)
+		rc = replace(a->metrics, &text, f);
+	bk_buf_release(&text);
+	return rc;
+}
+
+static const char *const nagios_words[] = { "OK", "WARNING", "CRITICAL",
+	"UNKNOWN" };
+
+static int
+nagios_status(const struct bk_fresh *fr)
+{
+	switch (fr->answer) {
+	case BK_FRESH:
+	case BK_UNCHANGED:
+		return 0;
+	case BK_LAST_FAILED:
+	case BK_SHRUNK:
+		return 1;
+	case BK_STALE:
+	case BK_NEVER:
+		return 2;
+	default:
+		return 3;
+	}
+}
+
+/*
+ * "BK OK - app: fresh: … | age=3600s;93600 bytes=123B": what follows '|' is
+ * performance data, so the text has none.
+ */
+static int
+nagios_line(const struct bk_fresh *fr, struct bk_buf *b, struct bk_fault *f)
+{
+	char *p;
+
+	if (bk_buf_addf(b, f, "BK %s - %s", nagios_words[nagios_status(fr)],
+	    fr->text) == -1)
+		return -1;
+	for (p = b->p; *p != '\0'; p++)
+		if (*p == '|' || (unsigned char)*p < ' ')
+			*p = ' ';
+	if (fr->good == INT64_MIN || fr->answer == BK_CANNOT_TELL)
+		return 0;
+	return bk_buf_addf(b, f, " | age=%llds;;%lld bytes=%lluB",
+	    (long long)(fr->now - fr->good) / 1000,
+	    (long long)fr->req.max_age / 1000, (unsigned long long)fr->bytes);
+}
+
+static int
+json_line(const struct bk_fresh *fr, const char *store, struct bk_buf *b,
+    struct bk_fault *f)
+{
+	json_t *o = bk_fresh_json(fr, store, f);
+	int rc = o == NULL ? -1 : bk_json_text(o, b, f);
+
+	json_decref(o);
+	return rc;
+}
+
+/* On standard output: for Nagios, for a program, or for a person who asked. */
+static int
+print(const struct args *a, const struct bk_fresh *fr, const char *store,
+    struct bk_fault *f)
+{
+	struct bk_buf b = BK_BUF_INIT(BK_LINE_MAX);
+	int rc = 0;
+
+	if (a->nagios)
+		rc = nagios_line(fr, &b, f);
+	else if (a->json || !isatty(STDOUT_FILENO))
+		rc = json_line(fr, store, &b, f);
+	else if (nagios_status(fr) == 0)
+		rc = bk_buf_adds(&b, fr->text, f);
+	if (rc == 0 && b.len > 0 && (rc = bk_buf_add(&b, "\n", 1, f)) == 0)
+		rc = bk_write_all(STDOUT_FILENO, b.p, b.len, "standard output",
+		    f);
+	bk_buf_release(&b);
+	return rc;
+}
+
+int
+main(int argc, char *argv[])
+{
+	struct bk_fault f = BK_FAULT_INIT, why = BK_FAULT_INIT;
+	struct args a = { .store = { .read_only = true },
+		.req = { .shrink = 50 } };
+	struct bk_fresh fr = BK_FRESH_INIT;
+	const char *url;
+	struct bk_store *s;
+
+	bk_init(&prog, argc, argv);
+	parse(&a);
+	if ((s = bk_store_open(bk_ctx, a.url, &a.store, &why)) == NULL)
+		bk_fresh_unknown(&fr, &a.req, bk_ctx->now(), &why);
+	else
+		(void)bk_fresh_read(bk_ctx, s, &a.req, &fr, &why);
+	if (why.status == BK_USAGE)
+		bk_usage_fault(&why);
+
+	url = s != NULL ? s->url : a.url;
+	if (print(&a, &fr, url, &f) == 0 && a.metrics != NULL)
+		(void)write_metrics(&a, &fr, url, &f);
+	if (!bk_faulty(&f) && nagios_status(&fr) != 0 && !a.nagios)
+		(void)bk_fault_set(&f, fr.answer == BK_CANNOT_TELL ?
+		    BK_UNAVAILABLE : BK_NO, "%s", fr.text);
+
+	bk_fresh_release(&fr);
+	bk_store_close(s);
+	if (a.nagios && bk_faulty(&f)) {
+		(void)bk_exit(&f);
+		return 3;
+	}
+	return a.nagios ? nagios_status(&fr) : bk_exit(&f);
+}
