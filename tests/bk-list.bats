@@ -220,3 +220,21 @@ print(*[",".join(json.loads(l)["marks"]) or "-" for l in sys.stdin])'
 	said "No/Where"
 	[ -z "$(grep -rl '"marks"' store)" ]
 }
+
+@test "marks by the rule that bk-prune last applied" {
+	for t in 2026-10-31T03:00:00Z 2026-11-02T03:00:00Z 2026-11-02T23:30:00Z 2026-11-03T03:00:00Z; do
+		old app 100 $t
+	done
+	bk-list "$S" | bk-tag --good > out
+	bk-prune "$S" --name app --keep-last 9 --keep-daily 2 --keep-monthly 9 --tz Europe/Berlin > out
+	run -0 --separate-stderr marks --marks
+	[ "$output" = "monthly daily - daily,monthly" ]
+	run -0 --separate-stderr marks --tz UTC
+	[ "$output" = "monthly - daily daily,monthly" ]
+	run -0 --separate-stderr marks --cycle 1,0,0
+	[ "$output" = "- - daily daily" ]
+	sed -i 's/--keep-daily/--keep-dayly/' store/.bk/rule/app.json
+	run -0 --separate-stderr marks --marks
+	said "dayly"
+	[ "$output" = "hourly,daily,weekly,monthly,yearly hourly,daily,weekly,monthly hourly hourly,daily" ]
+}

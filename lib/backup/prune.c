@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "json.h"
+#include "marks.h"
 #include "prune.h"
 #include "snapshot.h"
 #include "tomb.h"
@@ -26,24 +27,6 @@ shared(struct bk_prune *p, const char *text, struct bk_fault *f)
 	if (at == NULL && bk_json_set(p->texts, text, json_true(), f) == 0)
 		at = json_object_iter_at(p->texts, text);
 	return at != NULL ? json_object_iter_key(at) : NULL;
-}
-
-static unsigned int
-flags_of(const json_t *rec)
-{
-	const char *proof = bk_json_get_text(json_object_get(rec, "info"),
-	    "proof");
-	unsigned int flags = 0;
-
-	if (bk_json_get_text(rec, "suspect") != NULL)
-		flags |= BK_RETAIN_SUSPECT;
-	if (json_is_true(json_object_get(rec, "good")))
-		flags |= BK_RETAIN_ACCEPTED;
-	if (proof == NULL || strcmp(proof, "none") != 0)
-		flags |= BK_RETAIN_PROVEN;
-	if (bk_json_get_text(rec, "hold") != NULL)
-		flags |= BK_RETAIN_HELD;
-	return flags;
 }
 
 static int
@@ -85,13 +68,12 @@ static int
 describe(const struct gathering *g, struct bk_prune_item *it,
     const struct bk_record *rec, struct bk_fault *f)
 {
-	json_t *first = json_array_get(json_object_get(rec->json, "stages"), 0);
-	int64_t bytes = bk_json_get_int(first, "bytes");
+	struct bk_retain_in in = bk_retain_of(rec);
 
-	it->time = rec->time;
-	it->stored = rec->bytes;
-	it->bytes = bytes >= 0 ? (uint64_t)bytes : BK_BYTES_UNKNOWN;
-	it->flags = flags_of(rec->json);
+	it->time = in.time;
+	it->stored = in.stored;
+	it->bytes = in.bytes;
+	it->flags = in.flags & ~BK_RETAIN_PAYLOAD;	/* looked for later */
 	if (rec->parent != NULL)
 		memcpy(it->parent, rec->parent, BK_ULID_LEN + 1);
 	if ((it->key = strdup(rec->key)) == NULL)
