@@ -459,6 +459,29 @@ test_zone(void)
 	bk_zone_free(z);
 }
 
+/* The example of bk-retention(7). */
+static void
+test_manual(void)
+{
+	char day[16];
+	int d;
+
+	clear();
+	for (d = 21; d > 0; d--) {
+		(void)snprintf(day, sizeof(day), "2026-11-%02d", d % 100);
+		(void)add(day, d == 20 ? 10 : 1000);
+	}
+	(void)decide("--keep-last 2 --keep-daily 4 --keep-weekly 3",
+	    "2026-11-21T12:00:00Z", utc);
+	ok_text(picture(), "+++++-+------+-------", "the manual's example");
+	ok_text(verdict(1), "keep: last 2; daily 2026-11-20; suspect, counts for "
+	    "nothing", "its 20th");
+	ok_text(verdict(2), "keep: last 2; daily 2026-11-19", "its 19th");
+	ok_text(verdict(6), "keep: weekly 2026-W46", "its 15th");
+	ok_text(verdict(13), "keep: weekly 2026-W45", "its 8th");
+	ok_int(st.out.gone, 14, "fourteen go");
+}
+
 static void
 test_shrunk(void)
 {
@@ -499,6 +522,7 @@ main(void)
 	test_comparison();
 	test_cycle();
 	test_zone();
+	test_manual();
 	test_shrunk();
 	clear();
 	bk_zone_free(utc);
