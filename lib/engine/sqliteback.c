@@ -19,6 +19,7 @@
 
 #include "buf.h"
 #include "io.h"
+#include "place.h"
 #include "sqlite.h"
 #include "when.h"
 
@@ -237,22 +238,6 @@ move_parts(const char *from, const char *to, size_t n, struct bk_fault *f)
 }
 
 static int
-put_new(const struct back *b, struct bk_fault *f)
-{
-	const char *tmp = bk_buf_text(&b->tmp);
-	const char *place = bk_buf_text(&b->place);
-
-	/* A file that came meanwhile is somebody's. */
-	if (renameat2(AT_FDCWD, tmp, AT_FDCWD, place, RENAME_NOREPLACE) == 0)
-		return 0;
-	if ((errno == EINVAL || errno == ENOSYS) && link(tmp, place) == 0)
-		return unlink(tmp) == 0 ? 0 :
-		    bk_fault_errno(f, BK_IO, errno, "cannot remove '%s'", tmp);
-	return bk_fault_errno(f, errno == EEXIST ? BK_CANTCREATE : 0, errno,
-	    "cannot move '%s' to '%s'", tmp, place);
-}
-
-static int
 put_in_place(struct back *b, struct bk_fault *f)
 {
 	const struct bk_ctx *ctx = b->req->ctx;
@@ -268,14 +253,15 @@ put_in_place(struct back *b, struct bk_fault *f)
 			bk_fault_errno(f, 0, errno, "cannot replace '%s'",
 			    place);
 		else
-			rc = put_new(b, f);
+			rc = bk_place_new(bk_buf_text(&b->tmp),
+			    place, f);
 		goto out;
 	}
 	if (bk_buf_addf(&old, f, "%s.old-%s", place,
 	    bk_time_compact(ctx->now(), when)) == -1)
 		goto out;
 	if (move_parts(place, bk_buf_text(&old), PARTS, f) == -1 ||
-	    put_new(b, f) == -1) {
+	    bk_place_new(bk_buf_text(&b->tmp), place, f) == -1) {
 		(void)move_parts(bk_buf_text(&old), place, PARTS, &ignored);
 		goto out;
 	}
@@ -284,19 +270,6 @@ put_in_place(struct back *b, struct bk_fault *f)
 	rc = 0;
 out:
 	bk_buf_release(&old);
-	return rc;
-}
-
-static int
-sync_dir(const struct back *b, struct bk_fault *f)
-{
-	const char *dir = bk_buf_text(&b->dir);
-	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
-
-	if (fd == -1)
-		return bk_fault_errno(f, BK_IO, errno, "cannot open '%s'", dir);
-	rc = bk_fsync(fd, dir, f);
-	close(fd);
 	return rc;
 }
 
@@ -316,7 +289,7 @@ bk_sqlite_restore_commit(struct bk_restore *r, int fd, struct bk_fault *f)
 	    put_in_place(b, f) == -1)
 		return -1;
 	b->made = false;
-	return sync_dir(b, f);
+	return bk_place_sync(bk_buf_text(&b->dir), f);
 }
 
 void
