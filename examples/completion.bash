@@ -28,8 +28,8 @@ _bk_words() {
 
 _bk_urls() {
 	case $1 in
-	bk-dump) echo postgres:// mysql:// mariadb:// sqlite:// files:// exec: ;;
-	into) echo postgres:// mysql:// mariadb:// sqlite:// files:// exec: fake: ;;
+	bk-dump) echo postgres:// mysql:// mariadb:// sqlite:// redis:// files:// exec: ;;
+	into) echo postgres:// mysql:// mariadb:// sqlite:// redis:// files:// exec: fake: ;;
 	*) echo file:// s3:// ;;
 	esac
 }

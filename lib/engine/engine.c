@@ -15,6 +15,7 @@
 const struct bk_engine_ops *const bk_engine_table[] = {
 	&bk_engine_postgres,
 	&bk_engine_mysql,
+	&bk_engine_redis,
 	&bk_engine_sqlite,
 	&bk_engine_files,
 	&bk_engine_exec,

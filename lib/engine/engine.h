@@ -118,6 +118,7 @@ struct bk_engine_ops {
 extern const struct bk_engine_ops *const bk_engine_table[];	/* NULL-ended */
 extern const struct bk_engine_ops bk_engine_postgres;
 extern const struct bk_engine_ops bk_engine_mysql;
+extern const struct bk_engine_ops bk_engine_redis;
 extern const struct bk_engine_ops bk_engine_sqlite;
 extern const struct bk_engine_ops bk_engine_files;
 extern const struct bk_engine_ops bk_engine_exec;

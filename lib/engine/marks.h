@@ -34,5 +34,7 @@ struct bk_marks *bk_marks_mysql(struct bk_fault *f);
 struct bk_marks *bk_marks_tar(struct bk_fault *f);
 /* SQLite database file: header, page size times pages is its length. */
 struct bk_marks *bk_marks_sqlite(struct bk_fault *f);
+/* RDB file of Redis: header, end opcode, CRC-64; a zero CRC is accepted. */
+struct bk_marks *bk_marks_rdb(struct bk_fault *f);
 
 #endif
