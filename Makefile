@@ -100,6 +100,11 @@ $(B)/bench/%: $(B)/tests/bench/%.o $(B)/libbk.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $< $(B)/libbk.a $(PKG_LIBS)
 
+# What the extended tests want: tests/extended/X.c.
+$(B)/extended/%: $(B)/tests/extended/%.o $(HELP_OBJ) $(B)/libbk.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $< $(HELP_OBJ) $(B)/libbk.a $(PKG_LIBS)
+
 $(B)/fuzz/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/fuzz.o $(B)/libbk.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)

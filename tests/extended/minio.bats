@@ -1,0 +1,113 @@
+load ../helper
+
+# On MinIO, the strictest S3 that can be had: conditions hold for PUT and for
+# Complete, checksums are verified, a second Complete is 404.
+
+setup_file() {
+	local out
+	cd "$BATS_TEST_DIRNAME/../.." || return
+	if ! tests/lab/minio build 2> "$BATS_FILE_TMPDIR/why" ||
+	    ! out=$(LAB_OWNER=$$ tests/lab/minio start "$BATS_FILE_TMPDIR/lab" 2>> "$BATS_FILE_TMPDIR/why"); then
+		[ "${CI:-}" != true ] || return 1
+		skip "$(tail -n 1 "$BATS_FILE_TMPDIR/why")"
+	fi
+	eval "$out"
+	mkfifo "$BATS_FILE_TMPDIR/port"
+	tests/fault/faultproxy.py "${AWS_ENDPOINT_URL#http://}" > "$BATS_FILE_TMPDIR/port" 2> /dev/null 3>&- &
+	PROXY=$!
+	read -r port < "$BATS_FILE_TMPDIR/port"
+	export PROXY SERVER=$AWS_ENDPOINT_URL AWS_ENDPOINT_URL=http://127.0.0.1:$port
+	eval "$(LAB_TLS_UPSTREAM=127.0.0.1:$port tests/lab/tls start "$BATS_FILE_TMPDIR/tls")"
+}
+
+teardown_file() {
+	"$root/tests/lab/tls" stop "$BATS_FILE_TMPDIR/tls"
+	[ -z "${PROXY:-}" ] || kill "$PROXY"
+	"$root/tests/lab/minio" stop "$BATS_FILE_TMPDIR/lab"
+}
+
+setup() {
+	cd "$BATS_TEST_TMPDIR" || return
+	U=s3://bk-extended/$BATS_TEST_NUMBER
+	export U
+	rules
+	bk-dump --name app 'fake:?bytes=1000&seed=9' | bk-put --create "$U" > first
+}
+
+# What the proxy does from now on; nothing: no harm.
+rules() {
+	printf '%s\n' "$@" | curl -sf -X PUT --data-binary @- "http://127.0.0.1:$port/__rules" > /dev/null
+}
+
+# The server's own answer to METHOD and PATH; more arguments are curl's.
+ask() {
+	curl -sf -X "$1" --aws-sigv4 aws:amz:us-east-1:s3 --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" \
+	    -H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' "${@:3}" "$SERVER/bk-extended$2"
+}
+
+# How many backups are listed, each fetched and compared with its SHA-256.
+whole() {
+	rules
+	bk-list --plain "$U" > list
+	while read -r r; do
+		bk-get --raw <<< "$r" > /dev/null || return
+	done < list
+	wc -l < list
+}
+
+@test "the suite of all stores" {
+	make -s -C "$root" B="$B" CC="${CC:-cc}" "$B/extended/store"
+	cd "$root"
+	run -0 "$B/extended/store" minio
+	[[ $output != *"# SKIP"* ]]
+}
+
+@test "there and back, by one PUT and by many parts, over TLS too" {
+	for n in 0 70000 30000000; do
+		bk-dump --name "n$n" --allow-empty "fake:?bytes=$n" | bk-put "$U" | bk-get |
+		    bk-restore --into "fake:?bytes=$n"
+		bk-dump --name "t$n" --allow-empty "fake:?bytes=$n" |
+		    AWS_ENDPOINT_URL=$LAB_TLS_URL AWS_CA_BUNDLE=$LAB_TLS_CA bk-put "$U" > rec
+		bk-get < rec | bk-restore --into "fake:?bytes=$n"
+	done
+	[ "$(whole)" -eq 7 ]
+}
+
+@test "over TLS payloads are unsigned, and the object keeps its CRC-32C" {
+	bk-dump --name app "fake:?bytes=30000000" |
+	    AWS_ENDPOINT_URL=$LAB_TLS_URL AWS_CA_BUNDLE=$LAB_TLS_CA bk-put "$U" > rec
+	key=$(sed -n '1s/.*"key":"\([^"]*\)".*/\1/p' rec)
+	ask HEAD "/$BATS_TEST_NUMBER/$key" --head -H 'x-amz-checksum-mode: ENABLED' > head
+	grep -qi '^x-amz-checksum-crc32c: .*-4' head
+}
+
+@test "taken between the look and the completing request: refused, and kept" {
+	rules 'delay=5@POST .*uploadId'
+	bk-dump --name app "fake:?bytes=30000000" | bk-put "$U" > rec 2> err &
+	put=$!
+	until key=$(curl -sf "http://127.0.0.1:$port/__log" | sed -n 's/^HEAD \([^ ]*\) 404 .*/\1/p' | tail -n 1) &&
+	    [ -n "$key" ]; do
+		kill -0 "$put"
+	done
+	ask PUT "${key#/bk-extended}" --data-binary other > /dev/null
+	status=0
+	wait "$put" || status=$?
+	[ "$status" -eq 73 ]
+	[ "$(cat rec)" = '{"end":"failed","status":73,"records":0}' ]
+	[ "$(ask GET "${key#/bk-extended}")" = other ]
+	[ "$(whole)" -eq 1 ]
+}
+
+@test "the reply to the completing request is lost, and the next is 404: committed once" {
+	rules 'lost@POST .*uploadId#1'
+	bk-dump --name app "fake:?bytes=30000000" | bk-put "$U" > rec
+	curl -sf "http://127.0.0.1:$port/__log" | grep -q '^POST .*uploadId.* 404 '
+	[ "$(whole)" -eq 2 ]
+}
+
+@test "a source that fails leaves no part behind" {
+	run -65 --separate-stderr bash -c "bk-dump --name app 'fake:?bytes=60000000&fail-after=30000000' | bk-put \$U"
+	[ "$output" = '{"end":"failed","status":65,"records":0}' ]
+	[ -z "$(find "$BATS_FILE_TMPDIR/lab/minio.data/.minio.sys/multipart" -name 'part.*')" ]
+	[ "$(whole)" -eq 1 ]
+}
