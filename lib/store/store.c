@@ -357,6 +357,23 @@ filter(void *arg, const struct bk_object *o, struct bk_fault *f)
 	return rc;
 }
 
+/*
+ * Can a key begin so?  What stands before the last '/' must be one by itself.
+ * A server need not be asked for others, and some refuse it (MinIO: 400).
+ */
+static bool
+prefix_ok(const char *prefix)
+{
+	char dir[BK_KEY_MAX + 1];
+	const char *end = strrchr(prefix, '/');
+
+	if (end == NULL)
+		return true;
+	memcpy(dir, prefix, (size_t)(end - prefix));
+	dir[end - prefix] = '\0';
+	return bk_key_ok(dir);
+}
+
 int
 bk_store_list(struct bk_store *s, const char *prefix, const char *after,
     bk_list_fn *fn, void *arg, struct bk_fault *f)
@@ -368,6 +385,8 @@ bk_store_list(struct bk_store *s, const char *prefix, const char *after,
 		return bk_fault_set(f, BK_USAGE,
 		    "cannot list '%s' after '%s': longer than a key can be",
 		    prefix, after);
+	if (!prefix_ok(prefix))
+		return 0;
 	memcpy(l.last, after, strlen(after) + 1);
 	if (s->ops->list(s, prefix, after, filter, &l, f) == -1) {
 		if (!l.failed)
