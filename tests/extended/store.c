@@ -10,5 +10,5 @@ main(int argc, char **argv)
 		fprintf(stderr, "usage: store SERVER\n");
 		return 64;
 	}
-	return s3_suite(argv[1], 2500, 1100);
+	return s3_suite(argv[1], 1100, 60);
 }
