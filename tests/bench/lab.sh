@@ -19,7 +19,11 @@ trap finish EXIT
 trap 'exit 1' HUP INT PIPE TERM
 
 have() {
-	command -v "$1" > /dev/null || { echo "$1: not there, skipped"; return 1; }
+	case $1 in
+	# Debian's mc is a file manager.
+	mc) mc --version 2> /dev/null | grep -q RELEASE ;;
+	*) command -v "$1" > /dev/null ;;
+	esac || { echo "$1: not there, skipped"; return 1; }
 }
 pair() { python3 tests/bench/pair.py --rounds "$rounds" "$@"; }
 # clean: a command that empties the bucket.  MinIO on one disk keeps an object
@@ -38,6 +42,8 @@ server_start() {
 	done
 	[ -n "$server" ] || { echo "no S3 server: skipped"; exit 0; }
 	bk-dump 'fake:?bytes=1' | bk-put --create s3://bench/first > /dev/null
+	# As pair.py does for what it runs.
+	[ -z "${LAB_PID:-}" ] || nice > "/proc/$LAB_PID/autogroup" 2> /dev/null || :
 	[ "$server" != minio ] || clean="rm -rf $top/lab/minio.data/bench/up"
 	point
 }
