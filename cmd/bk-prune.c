@@ -24,6 +24,9 @@
 #include "tomb.h"
 #include "when.h"
 
+#define PIECE 65536
+#define TABLE_MAX (256 << 20)
+
 enum { LAST = 256, HOURLY, DAILY, WEEKLY, MONTHLY, YEARLY, WITHIN, W_HOURLY,
 	W_DAILY, W_WEEKLY, W_MONTHLY, W_YEARLY, TAG, CYCLE, TZ, SHRINK, SHARED,
 	GROUP_BY, RULES_END, DRY_RUN, PLAN, MAX_DELETE, GRACE, ID, ALL, YES, UNDO,
@@ -254,18 +257,29 @@ read_list(struct args *a, struct bk_fault *f)
 	return rc == BK_END ? 0 : -1;
 }
 
+/* Lines of the plan, gathered so that a long one is few writes. */
+static struct bk_buf pending = BK_BUF_INIT(4 << 20);
+
+static int
+flush(struct bk_fault *f)
+{
+	int rc = pending.len == 0 ? 0 : bk_write_all(STDOUT_FILENO, pending.p,
+	    pending.len, "standard output", f);
+
+	bk_buf_reset(&pending);
+	return rc;
+}
+
+/* Takes the reference of ${o}. */
 static int
 put_line(json_t *o, struct bk_fault *f)
 {
-	struct bk_buf b = BK_BUF_INIT(BK_LINE_MAX);
 	int rc = -1;
 
-	if (o != NULL && bk_json_text(o, &b, f) == 0 &&
-	    bk_buf_adds(&b, "\n", f) == 0)
-		rc = bk_write_all(STDOUT_FILENO, b.p, b.len, "standard output",
-		    f);
+	if (o != NULL && bk_json_text(o, &pending, f) == 0 &&
+	    bk_buf_adds(&pending, "\n", f) == 0)
+		rc = pending.len < PIECE ? 0 : flush(f);
 	json_decref(o);
-	bk_buf_release(&b);
 	return rc;
 }
 
@@ -273,7 +287,7 @@ put_line(json_t *o, struct bk_fault *f)
 static int
 print_plan(const struct args *a, const struct bk_prune *p, struct bk_fault *f)
 {
-	struct bk_buf b = BK_BUF_INIT(256 << 20);
+	struct bk_buf b = BK_BUF_INIT(TABLE_MAX);
 	bool some = json_object_size(a->ids) > 0;
 	size_t i;
 	int rc = 0;
@@ -288,7 +302,7 @@ print_plan(const struct args *a, const struct bk_prune *p, struct bk_fault *f)
 	for (i = 0; rc == 0 && i < p->len; i++)
 		if (!some || p->item[i].asked)
 			rc = put_line(bk_prune_line(p, i, f), f);
-	return rc;
+	return rc == 0 ? flush(f) : rc;
 }
 
 /* The names of the ids that are to be deleted.  66 for one without a name. */
@@ -417,6 +431,18 @@ name_list(json_t *o, struct bk_fault *f)
 	return v;
 }
 
+/* The last line, by what ${f} says. */
+static void
+put_end(const struct bk_prune *p, struct bk_fault *f)
+{
+	struct bk_fault why = BK_FAULT_INIT;
+
+	if (put_line(bk_prune_end(p, f->status, &why), &why) == 0)
+		(void)flush(&why);
+	if (!bk_faulty(f))
+		*f = why;
+}
+
 /* Plan, show, carry out. */
 static int
 prune(struct args *a, struct bk_store *s, struct bk_fault *f)
@@ -448,13 +474,8 @@ prune(struct args *a, struct bk_store *s, struct bk_fault *f)
 	    print_plan(a, &p, f) == -1)
 		goto out;
 	(void)carry_out(a, s, &p, req.names, f);
-	if (a->form == JSON && f->err != EPIPE) {
-		struct bk_fault why = BK_FAULT_INIT;
-
-		(void)put_line(bk_prune_end(&p, f->status, &why), &why);
-		if (!bk_faulty(f))
-			*f = why;
-	}
+	if (a->form == JSON)
+		put_end(&p, f);
 	rc = bk_faulty(f) ? -1 : bk_prune_judge(&p, f);
 out:
 	bk_prune_release(&p);
@@ -501,18 +522,27 @@ show_swept(void *arg, const struct bk_swept *o, struct bk_fault *f)
 	    (json_int_t)o->bytes, "why", o->why), f);
 }
 
+/* The list is out before anything goes. */
+static int
+swept_all(void *arg, struct bk_fault *f)
+{
+	(void)arg;
+	return flush(f);
+}
+
 static int
 sweep(const struct args *a, struct bk_store *s, struct bk_fault *f)
 {
 	struct bk_sweep_sum sum = { 0, 0 };
-	int rc = bk_sweep(bk_ctx, s, a->dry_run, show_swept, NULL, &sum, f);
+	int rc = bk_sweep(bk_ctx, s, a->dry_run, show_swept, swept_all, NULL,
+	    &sum, f);
 
 	if (rc == 0 && !a->dry_run)
 		rc = purge(s, NULL, f);
-	if (rc == 0)
-		rc = put_line(json_pack("{s:s, s:{s:I, s:I}}", "end", "ok",
-		    "delete", "n", (json_int_t)sum.n, "bytes",
-		    (json_int_t)sum.bytes), f);
+	if (rc == 0 && (rc = put_line(json_pack("{s:s, s:{s:I, s:I}}", "end",
+	    "ok", "delete", "n", (json_int_t)sum.n, "bytes",
+	    (json_int_t)sum.bytes), f)) == 0)
+		rc = flush(f);
 	return rc;
 }
 
@@ -532,6 +562,7 @@ main(int argc, char *argv[])
 		(void)(json_object_size(a.undo) > 0 ? undo(&a, s, &f) :
 		    a.sweep ? sweep(&a, s, &f) : prune(&a, s, &f));
 
+	bk_buf_release(&pending);
 	bk_store_close(s);
 	bk_policy_release(&a.policy);
 	json_decref(a.list);

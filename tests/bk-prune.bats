@@ -122,15 +122,15 @@ PY
 	run -0 --separate-stderr bk-prune --plan plan "$S"
 	[ "$(listed | wc -l)" -eq 3 ]
 
-	bk-prune --keep-last 1 --dry-run "$S" > plan
+	bk-prune --keep-last 2 --dry-run "$S" > plan
 	bk-list --id "${ids[2]}" "$S" | bk-tag --hold audit > /dev/null
 	run -73 --separate-stderr bk-prune --plan plan "$S"
 	said held
 	bk-list --id "${ids[2]}" "$S" | bk-tag --release > /dev/null
-	truncate -s 10 store/app/*"${ids[4]}"*
+	truncate -s 10 store/app/*"${ids[3]}"*
 	run -73 --separate-stderr bk-prune --plan plan "$S"
-	said "nothing was deleted"
-	rm store/.bk/manifest/app/"${ids[4]}".json
+	said "no longer good"
+	rm store/.bk/manifest/app/"${ids[3]}".json
 	run -73 --separate-stderr bk-prune --plan plan "$S"
 	said "is gone"
 	head -n 2 plan > cut

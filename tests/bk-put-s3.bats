@@ -1,27 +1,8 @@
 load helper
+load s3
 
 # The programs over S3, through a proxy that makes its bad days.  Whatever
 # happens: 0 only if it is listed, and what is listed is whole.
-
-setup_file() {
-	local lab="$BATS_FILE_TMPDIR/s3" out
-	if ! out=$(LAB_OWNER=$$ "$BATS_TEST_DIRNAME/lab/s3" start "$lab" 2> "$BATS_FILE_TMPDIR/why"); then
-		[ "${CI:-}" != true ] || return 1
-		skip "$(cat "$BATS_FILE_TMPDIR/why")"
-	fi
-	eval "$out"
-	mkfifo "$BATS_FILE_TMPDIR/port"
-	"$BATS_TEST_DIRNAME/fault/faultproxy.py" "${AWS_ENDPOINT_URL#http://}" \
-	    > "$BATS_FILE_TMPDIR/port" 2> /dev/null 3>&- &
-	PROXY=$!
-	read -r port < "$BATS_FILE_TMPDIR/port"
-	export PROXY SERVER=$AWS_ENDPOINT_URL AWS_ENDPOINT_URL=http://127.0.0.1:$port
-}
-
-teardown_file() {
-	[ -z "${PROXY:-}" ] || kill "$PROXY"
-	"$BATS_TEST_DIRNAME/lab/s3" stop "$BATS_FILE_TMPDIR/s3" || :
-}
 
 setup() {
 	cd "$BATS_TEST_TMPDIR" || return
@@ -29,11 +10,6 @@ setup() {
 	U=s3://bk-put-test/$BATS_TEST_NUMBER
 	export U root
 	bk-dump --name app 'fake:?bytes=1000&seed=9' | bk-put --create "$U" > first
-}
-
-# What the proxy does from now on; nothing: no harm.
-rules() {
-	printf '%s\n' "$@" | curl -sf -X PUT --data-binary @- "$AWS_ENDPOINT_URL/__rules" > /dev/null
 }
 
 # How many backups are listed, each fetched and compared with its SHA-256.

@@ -281,7 +281,8 @@ remove_all(struct sweeping *w, struct bk_fault *f)
 
 int
 bk_sweep(const struct bk_ctx *ctx, struct bk_store *s, bool dry_run,
-    bk_swept_fn *fn, void *arg, struct bk_sweep_sum *sum, struct bk_fault *f)
+    bk_swept_fn *fn, bk_swept_all_fn *all, void *arg,
+    struct bk_sweep_sum *sum, struct bk_fault *f)
 {
 	struct sweeping w = { .s = s, .manifests = json_object(),
 		.tombs = json_object(), .claimed = json_object(),
@@ -296,7 +297,7 @@ bk_sweep(const struct bk_ctx *ctx, struct bk_store *s, bool dry_run,
 	    bk_store_list(s, BK_MANIFESTS, "", take_manifest, &w, f) == -1 ||
 	    bk_store_list(s, BK_TOMBS, "", take_tomb, &w, f) == -1 ||
 	    bk_store_list(s, BK_MANIFESTS, "", take_manifest, &w, f) == -1 ||
-	    show(&w, fn, arg, sum, f) == -1)
+	    show(&w, fn, arg, sum, f) == -1 || all(arg, f) == -1)
 		goto out;
 	rc = dry_run ? 0 : remove_all(&w, f);
 out:

@@ -28,11 +28,15 @@ struct bk_sweep_sum {
 typedef int bk_swept_fn(void *arg, const struct bk_swept *o,
     struct bk_fault *f);
 
+/* All have been given; -1 stops before anything is removed. */
+typedef int bk_swept_all_fn(void *arg, struct bk_fault *f);
+
 /*
- * Give all debris to ${fn}, and remove it after the last unless ${dry_run}.
+ * Give all debris to ${fn}, call ${all}, and remove it unless ${dry_run}.
  * 0, or -1 with ${f} set: 65 a claim that cannot be read.
  */
 int bk_sweep(const struct bk_ctx *ctx, struct bk_store *s, bool dry_run,
-    bk_swept_fn *fn, void *arg, struct bk_sweep_sum *sum, struct bk_fault *f);
+    bk_swept_fn *fn, bk_swept_all_fn *all, void *arg,
+    struct bk_sweep_sum *sum, struct bk_fault *f);
 
 #endif
