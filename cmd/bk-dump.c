@@ -26,7 +26,7 @@
 enum {
 	OPT_TIMEOUT = 256, OPT_MAX_BYTES, OPT_ALLOW_EMPTY, OPT_EXCLUDE,
 	OPT_SKIP_UNREADABLE, OPT_SOURCE_ENV, OPT_AS, OPT_EXT, OPT_TRIGGER,
-	OPT_RUN, OPT_GROUP
+	OPT_RUN, OPT_GROUP, OPT_LIST
 };
 
 static const struct bk_opt opts[] = {
@@ -46,6 +46,7 @@ static const struct bk_opt opts[] = {
 	{ OPT_TRIGGER, "trigger", "WORD", "what started this backup", 0 },
 	{ OPT_RUN, "run", "ID", "the run that this backup is part of", 0 },
 	{ OPT_GROUP, "group", "NAME", "the group of that run", 0 },
+	{ OPT_LIST, "list", NULL, "no dump: name what the source is made of", 0 },
 	BK_OPT_COMMON
 };
 
@@ -61,6 +62,7 @@ struct job {
 	const char *exclude[EXCLUDE_MAX + 1];
 	size_t nexclude;
 	const char *source, *name, *trigger, *run, *group;
+	bool list;
 	unsigned long long max_bytes;
 	int64_t timeout, started;
 	json_t *tags;
@@ -151,6 +153,9 @@ take_option(struct job *j, int key, const char *arg, struct bk_fault *f)
 		j->run = arg;
 		return bk_ulid_ok(arg) ? 0 : bk_fault_set(f, BK_USAGE,
 		    "--run '%.100s' is no ULID", arg);
+	case OPT_LIST:
+		j->list = true;
+		return 0;
 	default:
 		return take_name(&j->group, "group", arg, f);
 	}
@@ -314,6 +319,34 @@ out:
 	return rc;
 }
 
+/* A line of JSON for each part of the source. */
+static int
+list(struct job *j, struct bk_fault *f)
+{
+	struct bk_uri uri = BK_URI_INIT;
+	struct bk_buf b = BK_BUF_INIT(1 << 26);
+	json_t *o, *all = NULL;
+	int rc = -1;
+	size_t i;
+
+	j->req.ctx = bk_ctx;
+	j->req.deadline = bk_ctx->mono() + j->timeout;
+	j->req.uri = &uri;
+	if (bk_uri_parse(j->source, &uri, f) == 0 &&
+	    (all = bk_dump_list(&j->req, f)) != NULL)
+		rc = 0;
+	json_array_foreach(all, i, o)
+		if (rc == 0 && (bk_json_text(o, &b, f) == -1 ||
+		    bk_buf_adds(&b, "\n", f) == -1))
+			rc = -1;
+	if (rc == 0 && b.len > 0)
+		rc = bk_write_all(STDOUT_FILENO, b.p, b.len, "standard output", f);
+	json_decref(all);
+	bk_buf_release(&b);
+	bk_uri_release(&uri);
+	return rc;
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -324,6 +357,11 @@ main(int argc, char *argv[])
 	bk_init(&prog, argc, argv);
 	if (parse(&j, &f) == -1)
 		bk_usage_fault(&f);
+	if (j.list) {
+		(void)list(&j, &f);
+		json_decref(j.tags);
+		return bk_exit(&f);
+	}
 	bk_refuse_tty(STDOUT_FILENO);
 	j.out = bk_stream_writer(STDOUT_FILENO, &f);
 	if (j.out != NULL && dump(&j, &f) == -1)

@@ -346,6 +346,19 @@ dump_source(struct bk_runjob *j, const char *name, const char *url,
 	return rc;
 }
 
+/* Has the job a backup of this name in hand already? */
+static bool
+tried(const struct bk_runjob *j, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < json_array_size(j->names); i++)
+		if (strcmp(json_string_value(json_array_get(j->names, i)),
+		    name) == 0)
+			return true;
+	return false;
+}
+
 /*
  * The databases of a server: bk-dump --list prints {"name":…,"source":…} for
  * each, and the roles last, under the name ".roles".
@@ -382,7 +395,9 @@ dump_each(struct bk_runjob *j, const char *url, struct bk_fault *f)
 		else if ((rc = bk_buf_addf(&name, f, "%s%s%s", j->job->name,
 		    *db == '.' ? "" : "-", db)) == 0) {
 			bk_name_from(name.p, word);
-			rc = dump_source(j, word, bk_json_get_text(o, "source"), f);
+			rc = tried(j, word) ? bk_fault_set(f, BK_CONFIG,
+			    "two databases give backups of one name, '%s'", word) :
+			    dump_source(j, word, bk_json_get_text(o, "source"), f);
 		}
 		json_decref(o);
 	}

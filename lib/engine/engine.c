@@ -161,6 +161,28 @@ bk_dump_open(struct bk_dump *d, const struct bk_dump_req *req,
 	return settle(d, f);
 }
 
+json_t *
+bk_dump_list(const struct bk_dump_req *req, struct bk_fault *f)
+{
+	struct bk_dump d = { .req = req };
+	json_t *out = NULL;
+
+	if ((d.ops = bk_engine_for(req->ctx, req->uri->scheme, f)) == NULL ||
+	    check_request(&d, f) == -1)
+		return NULL;
+	if (d.ops->dump_list == NULL)
+		(void)bk_fault_set(f, BK_USAGE,
+		    "'%s' is one source: there is nothing to list",
+		    req->uri->text);
+	else if ((out = json_array()) == NULL)
+		(void)bk_fault_set(f, BK_IO, "out of memory");
+	else if (d.ops->dump_list(req, out, f) == -1) {
+		json_decref(out);
+		out = NULL;
+	}
+	return out;
+}
+
 /* Between the engine and the caller's sink. */
 struct gate {
 	const struct bk_dump_req *req;

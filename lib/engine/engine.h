@@ -99,6 +99,13 @@ struct bk_engine_ops {
 	int (*dump_run)(struct bk_dump *d, bk_sink_fn *sink, void *arg,
 	    struct bk_fault *f);
 	void (*dump_close)(struct bk_dump *d);
+	/*
+	 * NULL where a source is one thing.  What a source is made of, each to
+	 * be dumped by itself: appends {"name", "source"} to the array ${out},
+	 * the source without a password.  0, or -1: 64, 66, 69, 77.
+	 */
+	int (*dump_list)(const struct bk_dump_req *req, json_t *out,
+	    struct bk_fault *f);
 	/* 0, or -1: 73 the target holds something, 66, 69, 77, 78. */
 	int (*restore_open)(struct bk_restore *r, struct bk_fault *f);
 	/* Not called when r->spool. */
@@ -146,6 +153,12 @@ int bk_dump_open(struct bk_dump *d, const struct bk_dump_req *req,
 int bk_dump_run(struct bk_dump *d, bk_sink_fn *sink, void *arg,
     struct bk_fault *f);
 void bk_dump_close(struct bk_dump *d);
+
+/*
+ * What the source of ${req} is made of, a new array as dump_list makes it;
+ * NULL with ${f} set (64 where the engine cannot tell).
+ */
+json_t *bk_dump_list(const struct bk_dump_req *req, struct bk_fault *f);
 
 /*
  * The engine for ${req}->target must accept the header's engine: the same

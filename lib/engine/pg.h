@@ -95,11 +95,13 @@ void bk_pg_remedy(struct bk_fault *f, const char *user);
 int bk_pg_literal(struct bk_buf *b, const char *s, struct bk_fault *f);
 int bk_pg_ident(struct bk_buf *b, const char *s, struct bk_fault *f);
 
-/* Of the engine table: pgdump.c and pgrestore.c. */
+/* Of the engine table: pgdump.c, pglist.c and pgrestore.c. */
 int bk_pg_dump_open(struct bk_dump *d, struct bk_fault *f);
 int bk_pg_dump_run(struct bk_dump *d, bk_sink_fn *sink, void *arg,
     struct bk_fault *f);
 void bk_pg_dump_close(struct bk_dump *d);
+int bk_pg_dump_list(const struct bk_dump_req *req, json_t *out,
+    struct bk_fault *f);
 int bk_pg_restore_open(struct bk_restore *r, struct bk_fault *f);
 int bk_pg_restore_write(struct bk_restore *r, const void *p, size_t n,
     struct bk_fault *f);

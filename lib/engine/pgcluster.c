@@ -79,10 +79,15 @@ bk_pgcluster_open(struct bk_pgrestore *p, struct bk_fault *f)
 {
 	struct bk_buf version = BK_BUF_INIT(4096);
 	json_t *dbs;
+	bool roles;
 	int rc;
 
 	if ((p->server = bk_pg_ask_any(&p->pg, NULL, about, p->admin, f)) == NULL)
 		return -1;
+	/* Roles alone go beside the databases that are there. */
+	roles = json_is_true(json_object_get(p->info, "roles"));
+	if (roles)
+		(void)json_object_del(p->server, "databases");
 	dbs = json_object_get(p->server, "databases");
 	if (json_array_size(dbs) > 0 && !p->r->req->replace)
 		return bk_fault_set(f, BK_CANTCREATE, "the server at %s holds "
@@ -92,7 +97,7 @@ bk_pgcluster_open(struct bk_pgrestore *p, struct bk_fault *f)
 		return bk_fault_set(f, BK_NOPERM, "role '%s' is no superuser, and "
 		    "only one can restore roles and all databases",
 		    bk_json_get_text(p->server, "user"));
-	if (check_own(p, f) == -1)
+	if (!roles && check_own(p, f) == -1)
 		return -1;
 	rc = bk_pg_tool(&p->pg, "psql", 0, p->tool, &version, f);
 	bk_buf_release(&version);

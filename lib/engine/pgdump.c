@@ -38,6 +38,7 @@ static const struct {
 struct dump {
 	struct bk_pg pg;
 	enum format format;
+	bool roles;		/* nothing but roles and tablespaces */
 	char tool[BK_PG_PATH];
 	json_t *server;		/* what psql answered */
 };
@@ -130,9 +131,18 @@ static int
 choose(struct bk_dump *d, struct dump *p, struct bk_fault *f)
 {
 	const char *want = bk_uri_opt(d->req->uri, "format");
+	const char *roles = bk_uri_opt(d->req->uri, "roles");
 	enum format i;
 
 	p->format = p->pg.db == NULL ? ALL : CUSTOM;
+	if (bk_uri_opt(d->req->uri, "each") != NULL)
+		return bk_fault_set(f, BK_USAGE, "'%s': ?each=yes is for a job; "
+		    "'bk-dump --list' names what it stands for",
+		    d->req->uri->text);
+	if (roles != NULL && (strcmp(roles, "yes") != 0 || p->format != ALL))
+		return bk_fault_set(f, BK_USAGE, "'%s': want ?roles=yes, without a "
+		    "database", d->req->uri->text);
+	p->roles = roles != NULL;
 	if (want != NULL && p->format == ALL)
 		return bk_fault_set(f, BK_USAGE, "'%s': all databases have but "
 		    "one format; name a database for ?format=",
@@ -149,7 +159,7 @@ choose(struct bk_dump *d, struct dump *p, struct bk_fault *f)
 	}
 	snprintf(d->ext, sizeof(d->ext), "%s", formats[p->format].ext);
 	if (p->format == ALL)
-		snprintf(d->name, sizeof(d->name), "all");
+		snprintf(d->name, sizeof(d->name), p->roles ? "roles" : "all");
 	else
 		bk_name_from(p->pg.db, d->name);
 	return bk_tool_opts_check(p->format == ALL ? &all_opts : &one_opts,
@@ -263,6 +273,8 @@ describe(struct bk_dump *d, struct dump *p, const char *tool,
 		return -1;
 	if (p->format != ALL && keep_locale(d->info, p->server, f) == -1)
 		return -1;
+	if (p->roles)
+		return bk_json_set(d->info, "roles", json_true(), f);
 	/* Options may leave out what these lists would then demand. */
 	if (d->req->args != NULL && d->req->args[0] != NULL)
 		return 0;
@@ -306,6 +318,8 @@ arguments(struct bk_dump *d, struct dump *p, struct bk_argv *a,
 	    bk_argv_addf(a, f, "--format=%s", formats[p->format].name) == -1)
 		return -1;
 	if (p->format == CUSTOM && bk_argv_add(a, "--compress=0", f) == -1)
+		return -1;
+	if (p->roles && bk_argv_add(a, "--globals-only", f) == -1)
 		return -1;
 	return bk_argv_all(a, d->req->args, f);
 }

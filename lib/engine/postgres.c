@@ -8,7 +8,7 @@
 #include "pg.h"
 
 static const char *const schemes[] = { "postgres", "postgresql", NULL };
-static const char *const options[] = { "format", "host", "password-file",
+static const char *const options[] = { "each", "roles", "format", "host", "password-file",
 	"sslmode", "sslrootcert", "sslcert", "sslkey", NULL };
 static const char *const target_options[] = { "host", "password-file",
 	"sslmode", "sslrootcert", "sslcert", "sslkey", NULL };
@@ -31,6 +31,7 @@ const struct bk_engine_ops bk_engine_postgres = {
 	.dump_open = bk_pg_dump_open,
 	.dump_run = bk_pg_dump_run,
 	.dump_close = bk_pg_dump_close,
+	.dump_list = bk_pg_dump_list,
 	.restore_open = bk_pg_restore_open,
 	.restore_write = bk_pg_restore_write,
 	.restore_commit = bk_pg_restore_commit,
