@@ -60,12 +60,14 @@ print(*sorted(json.loads(l)['name'] for l in open('list')))")" = \
 	[ "$(grep -o '"name"' store/.bk/group/cluster/*.json | wc -l)" -eq 4 ]
 	! grep -rqa canary7731 store/.bk state
 	# Onto another server that holds a database already.
-	pw=$PGPASSWORD
+	pw=$(cut -d: -f5 "$PGPASSFILE")
 	. "$BATS_FILE_TMPDIR/env2"
 	psql -Xq -d postgres -c 'CREATE DATABASE other'
 	bk-restore "$S" --name all.roles --latest --into "postgres://127.0.0.1:$PGPORT/"
 	# The roles came with their passwords, our own too.
-	PGPASSWORD=$pw
+	printf '*:*:*:*:%s\n' "$pw" > pgpass
+	chmod 600 pgpass
+	export PGPASSFILE=$PWD/pgpass
 	bk-restore "$S" --name all-app --latest --into "postgres://127.0.0.1:$PGPORT/app"
 	[ "$(psql -XAtq -d app -c 'SELECT sum(g) || (SELECT tableowner FROM pg_tables WHERE tablename = $$t$$) FROM t')" = 500500alice ]
 	[ "$(psql -XAtq -d postgres -c "SELECT count(*) FROM pg_database WHERE datname = 'other'")" = 1 ]
