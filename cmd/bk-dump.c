@@ -6,8 +6,13 @@
  * line as the only line, and its status becomes that of the whole pipeline.
  * The end line is written only when the engine has vouched for its output.
  * A signal is not caught: what follows sees an end of file without end line.
+ *
+ * With --unless-sha256 the payload goes to a file without a name first, since
+ * its hash is known only behind its last byte.
  */
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "engine.h"
@@ -22,11 +27,12 @@
 
 #define TIMEOUT_MS (10 * 60 * 60 * 1000LL)
 #define EXCLUDE_MAX 256
+#define BLOCK (256 * 1024)
 
 enum {
 	OPT_TIMEOUT = 256, OPT_MAX_BYTES, OPT_ALLOW_EMPTY, OPT_EXCLUDE,
 	OPT_SKIP_UNREADABLE, OPT_SOURCE_ENV, OPT_AS, OPT_EXT, OPT_TRIGGER,
-	OPT_RUN, OPT_GROUP, OPT_LIST
+	OPT_RUN, OPT_GROUP, OPT_LIST, OPT_UNLESS
 };
 
 static const struct bk_opt opts[] = {
@@ -43,6 +49,8 @@ static const struct bk_opt opts[] = {
 	    "variable that holds the source's password", 0 },
 	{ OPT_AS, "as", "ENGINE", "exec: what the command's output is", 0 },
 	{ OPT_EXT, "ext", "EXT", "exec: extension of the payload (bin)", 0 },
+	{ OPT_UNLESS, "unless-sha256", "HEX",
+	    "end with 1 if this is the payload's hash", 0 },
 	{ OPT_TRIGGER, "trigger", "WORD", "what started this backup", 0 },
 	{ OPT_RUN, "run", "ID", "the run that this backup is part of", 0 },
 	{ OPT_GROUP, "group", "NAME", "the group of that run", 0 },
@@ -62,6 +70,7 @@ struct job {
 	const char *exclude[EXCLUDE_MAX + 1];
 	size_t nexclude;
 	const char *source, *name, *trigger, *run, *group;
+	const char *unless;		/* a hash, or NULL */
 	bool list;
 	unsigned long long max_bytes;
 	int64_t timeout, started;
@@ -72,6 +81,7 @@ struct job {
 	struct bk_sha256 *sha;
 	json_t *sent;			/* "info" as the header has it */
 	uint64_t bytes;
+	int spool;			/* -1: none */
 };
 
 static int
@@ -119,6 +129,17 @@ take_exclude(struct job *j, const char *arg, struct bk_fault *f)
 }
 
 static int
+take_unless(struct job *j, const char *arg, struct bk_fault *f)
+{
+	uint8_t sum[BK_SHA256_LEN];
+
+	j->unless = arg;
+	return bk_unhex(arg, sum, sizeof(sum)) == 0 ? 0 :
+	    bk_fault_set(f, BK_USAGE,
+	    "--unless-sha256 '%.100s': want 64 hexadecimal digits", arg);
+}
+
+static int
 take_option(struct job *j, int key, const char *arg, struct bk_fault *f)
 {
 	switch (key) {
@@ -147,6 +168,8 @@ take_option(struct job *j, int key, const char *arg, struct bk_fault *f)
 	case OPT_EXT:
 		j->req.ext = arg;
 		return 0;
+	case OPT_UNLESS:
+		return take_unless(j, arg, f);
 	case OPT_TRIGGER:
 		return take_name(&j->trigger, "trigger", arg, f);
 	case OPT_RUN:
@@ -234,12 +257,20 @@ put_header(struct job *j, struct bk_fault *f)
 }
 
 static int
-take_payload(void *arg, const void *p, size_t n, struct bk_fault *f)
+put_payload(void *arg, const void *p, size_t n, struct bk_fault *f)
 {
 	struct job *j = arg;
 
 	if (j->sent == NULL && put_header(j, f) == -1)
 		return -1;
+	return bk_stream_write(j->out, p, n, f);
+}
+
+static int
+take_payload(void *arg, const void *p, size_t n, struct bk_fault *f)
+{
+	struct job *j = arg;
+
 	j->bytes += n;
 	if (j->max_bytes != 0 && j->bytes > j->max_bytes)
 		return bk_fault_set(f, BK_DATA,
@@ -247,7 +278,33 @@ take_payload(void *arg, const void *p, size_t n, struct bk_fault *f)
 		    j->max_bytes);
 	bk_sha256_add(j->sha, p, n);
 	bk_progress(n);
-	return bk_stream_write(j->out, p, n, f);
+	if (j->spool != -1)
+		return bk_write_all(j->spool, p, n, "temporary file", f);
+	return put_payload(j, p, n, f);
+}
+
+/* The spooled payload, unless its hash is the one that was named. */
+static int
+put_changed(struct job *j, struct bk_fault *f)
+{
+	char sum[BK_SHA256_HEX];
+	uint64_t at = 0;
+	size_t n;
+	uint8_t *p;
+
+	bk_sha256_hex(j->sha, sum);
+	if (strcasecmp(sum, j->unless) == 0)
+		return bk_fault_set(f, BK_NO, "unchanged");
+	if ((p = malloc(BLOCK)) == NULL)
+		return bk_fault_errno(f, BK_IO, ENOMEM, "dump");
+	for (; at < j->bytes; at += n) {
+		n = j->bytes - at < BLOCK ? (size_t)(j->bytes - at) : BLOCK;
+		if (bk_pread_all(j->spool, p, n, at, "temporary file",
+		    f) == -1 || put_payload(j, p, n, f) == -1)
+			break;
+	}
+	free(p);
+	return at < j->bytes ? -1 : 0;
 }
 
 /* What became known after the header. */
@@ -299,21 +356,26 @@ dump(struct job *j, struct bk_fault *f)
 	int rc = -1;
 
 	j->started = bk_ctx->now();
+	j->spool = -1;
 	j->req.ctx = bk_ctx;
 	j->req.deadline = bk_ctx->mono() + j->timeout;
 	if (bk_uri_parse(j->source, &uri, f) == -1)
 		goto out;
 	j->req.uri = &uri;
 	if (bk_dump_open(&j->dump, &j->req, f) == -1 ||
-	    (j->sha = bk_sha256_new(f)) == NULL)
+	    (j->sha = bk_sha256_new(f)) == NULL || (j->unless != NULL &&
+	    (j->spool = bk_tmpfile(bk_ctx->tmpdir, f)) == -1))
 		goto out;
 	bk_progress_total(j->dump.estimate);
 	if (bk_dump_run(&j->dump, take_payload, j, f) == -1 ||
+	    (j->spool != -1 && put_changed(j, f) == -1) ||
 	    (j->sent == NULL && put_header(j, f) == -1) ||
 	    put_end(j, f) == -1)
 		goto out;
 	rc = 0;
 out:
+	if (j->spool != -1)
+		close(j->spool);
 	bk_dump_close(&j->dump);
 	bk_uri_release(&uri);
 	return rc;

@@ -202,3 +202,30 @@ member() {
 	plain "bk-dump fake: | bk-put --nope 'file://$PWD/s' | bk-tag --hold x"
 	[ "$status" -eq 64 ]
 }
+
+@test "--unless-sha256: the same payload is a failed line with 1, another goes on" {
+	mkdir tmp
+	export TMPDIR=$PWD/tmp
+	sum=$(head -c 100000 /dev/zero | sha256sum | cut -d' ' -f1)
+	for hex in "$sum" "${sum^^}"; do
+		run -1 --separate-stderr bash -c "bk-dump exec: --unless-sha256 $hex -- head -c 100000 /dev/zero > out"
+		one_line
+		[ "$(wc -l < out)" -eq 1 ]
+		[ "$(member '["status"]' < out)" -eq 1 ]
+		[ "$(member '["reason"]' < out)" = unchanged ]
+	done
+	plain "bk-dump exec: --unless-sha256 $sum -- head -c 100000 /dev/zero | bk-compress |
+	    bk-put --create 'file://$PWD/s'"
+	[ "$status" -eq 1 ]
+	nothing_listed s
+	bk-dump exec: -- head -c 3000000 /dev/zero > want
+	bk-dump exec: --unless-sha256 "$sum" -- head -c 3000000 /dev/zero > out
+	[ "$(end out | member '["stages"][0]')" = "$(end want | member '["stages"][0]')" ]
+	cmp <(python3 "$root/tests/mkstream.py" --payload < want) \
+	    <(python3 "$root/tests/mkstream.py" --payload < out)
+	# What fails is no answer.
+	run -65 --separate-stderr bash -c "bk-dump --unless-sha256 $sum exec: -- sh -c 'head -c 100000 /dev/zero; exit 3' > out"
+	[ "$(wc -l < out)" -eq 1 ]
+	run -64 bash -c "bk-dump --unless-sha256 ${sum}0 fake: > out"
+	[ -z "$(ls -A tmp)" ]
+}

@@ -316,6 +316,21 @@ same_again() {
 	run -65 bash -c "bk-dump redis://$R2DATA/appendonlydir > x"
 }
 
+@test "an unchanged dump is not sent again, a changed one is" {
+	ask "$REDISSOCK" save
+	bk-dump "redis://$REDISDATA/dump.rdb" | bk-compress | bk-put "$S" --create > rec
+	sum=$(python3 -c 'import json; print(json.loads(open("rec").readline())["stages"][0]["sha256"])')
+	run -1 --separate-stderr bash -c "bk-dump --unless-sha256 $sum redis://$REDISDATA/dump.rdb |
+	    bk-compress | bk-put $S > rec2"
+	[ "$(bk-list --plain "$S" | wc -l)" -eq 1 ]
+	ask "$REDISSOCK" set new 1
+	ask "$REDISSOCK" save
+	bk-dump --unless-sha256 "$sum" "redis://$REDISDATA/dump.rdb" | bk-compress | bk-put "$S" > rec2
+	[ "$(bk-list --plain "$S" | wc -l)" -eq 2 ]
+	ask "$REDISSOCK" del new
+	rm "$REDISDATA/dump.rdb"
+}
+
 @test "what makes no sense is refused with 64" {
 	for u in redis://h/0 "redis://h/?save=bg" "redis:///a.rdb?save=bg" redis:/// \
 	    "redis://h/?server=x" "redis:///a.rdb?server=h&save=now" "redis:///a.rdb?server=u:pw@h" \
