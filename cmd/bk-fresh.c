@@ -24,11 +24,12 @@
 
 #define METRICS_MAX 65536
 
-enum { MAX_AGE = 256, MAX_UNCHANGED, MIN_BYTES, MAX_SHRINK, NAGIOS, METRICS,
+enum { GROUP = 256, MAX_AGE, MAX_UNCHANGED, MIN_BYTES, MAX_SHRINK, NAGIOS, METRICS,
 	JSON, TIMEOUT };
 
 static const struct bk_opt opts[] = {
 	{ 'n', "name", "NAME", "backups of exactly this name", 0 },
+	{ GROUP, "group", "GROUP", "whole runs of this group", 0 },
 	{ MAX_AGE, "max-age", "DURATION", "how old the newest good backup may be", 0 },
 	{ MAX_UNCHANGED, "max-unchanged", "DURATION", "how long \"nothing new\" may stand in for a backup", 0 },
 	{ MIN_BYTES, "min-bytes", "SIZE", "smaller ones are not good", 0 },
@@ -41,7 +42,7 @@ static const struct bk_opt opts[] = {
 };
 
 static const struct bk_prog prog = { "bk-fresh",
-	"--name NAME --max-age DURATION [OPTION]... [URL]",
+	"--name NAME | --group GROUP --max-age DURATION [OPTION]... [URL]",
 	"tell whether the newest good backup is younger than the limit", opts };
 
 struct args {
@@ -83,11 +84,15 @@ option(struct args *a, int key, const char *arg, struct bk_fault *f)
 
 	switch (key) {
 	case 'n':
+	case GROUP:
 		if (!bk_name_ok(arg))
-			bk_usage("--name '%s': want letters, digits, '.', '_' and "
-			    "'-', first a letter or digit, 1 to %d bytes", arg,
-			    BK_NAME_MAX);
+			bk_usage("--%s '%s': want letters, digits, '.', '_' and "
+			    "'-', first a letter or digit, 1 to %d bytes",
+			    key == 'n' ? "name" : "group", arg, BK_NAME_MAX);
+		if (a->req.name != NULL)
+			bk_usage("choose one of --name and --group");
 		a->req.name = arg;
+		a->req.group = key == GROUP;
 		break;
 	case MAX_AGE:
 		duration_arg("max-age", arg, &a->req.max_age, f);
@@ -136,7 +141,7 @@ parse(struct args *a)
 	if (a->url == NULL)
 		bk_usage("want the URL of a store, or BK_STORE set");
 	if (a->req.name == NULL || a->req.max_age == 0)
-		bk_usage("want --name and --max-age");
+		bk_usage("want --name (or --group) and --max-age");
 	if (a->req.max_unchanged != 0 && a->req.max_unchanged < a->req.max_age)
 		bk_usage("--max-unchanged is shorter than --max-age");
 	if (a->nagios && a->json)

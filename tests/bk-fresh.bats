@@ -204,3 +204,40 @@ print(o)' "$output" "$1"
 	run -64 --separate-stderr bk-fresh -n app --max-age 26h nowhere://x
 	[ -z "$output" ]
 }
+
+@test "a group: its newest run all of whose members are good" {
+	group() {
+		run -"$1" --separate-stderr bk-fresh --group site --max-age 1h "${@:3}" "$S"
+		[ "$(field state)" = "$2" ] && [ "$(field group)" = site ]
+	}
+	member() {
+		bk-dump --name "$1" "fake:?bytes=$2" | bk-put "$S" | head -n 1
+	}
+	run_end() {
+		(cat both; echo '{"end":"ok","records":2}') |
+		    bk-put --group-end site --run "$1" "$S" > /dev/null
+	}
+	group 1 never
+	{ member db 1000; member www 2000; } > both
+	group 1 never
+	run_end 01JD7Z5V0G0000000000000001
+	group 0 fresh
+	[ "$(field bytes)" = 3000 ] && [ "$(field id)" = 01JD7Z5V0G0000000000000001 ]
+	# A failure of a member, and a run without it.
+	bk-report -n www --outcome failed --status 65 --message 'no space' "$S"
+	group 1 failed
+	said "no space"
+	member db 1000 > /dev/null
+	group 1 failed
+	{ member db 1000; member www 900; } > both
+	run_end 01JD7Z5V0G0000000000000002
+	group 1 shrunk
+	group 0 fresh --max-shrink 100
+	# The newest run counts no more when a payload has gone.
+	rm store/db/*"$(sed -n 's/.*"id":"\([^"]*\)".*"name":"db".*/\1/p' both)"*
+	group 0 fresh --max-shrink 100
+	[ "$(field id)" = 01JD7Z5V0G0000000000000001 ]
+	[ "$(field why)" = 'payload missing' ]
+	rm store/www/*
+	group 1 never
+}

@@ -28,6 +28,7 @@
 #include "buf.h"
 #include "ctx.h"
 #include "fault.h"
+#include "retain.h"
 #include "state.h"
 #include "store.h"
 #include "ulid.h"
@@ -48,6 +49,7 @@ extern const char *const bk_freshness_names[BK_FRESHNESSES];
 
 struct bk_fresh_req {
 	const char *name;
+	bool group;			/* it is a group: its whole runs count */
 	int64_t max_age;		/* ms */
 	int64_t max_unchanged;		/* ms; 0: no limit */
 	uint64_t min_bytes;		/* of the payload; 0: none */
@@ -66,7 +68,7 @@ struct bk_fresh {
 	int64_t newest;			/* of the newest, good or not */
 	char newest_id[BK_ULID_LEN + 1];
 	int64_t finished;		/* when the last backup was finished */
-	char why[128];			/* the newest is not good: why; else "" */
+	char why[BK_WHY_LEN];		/* the newest is not good: why; else "" */
 	bool shrunk;			/* that is why */
 	uint64_t backups, daily, weekly, monthly;	/* of good ones: marks */
 	uint64_t unreadable;
@@ -85,6 +87,13 @@ struct bk_fresh {
 int bk_fresh_read(const struct bk_ctx *ctx, struct bk_store *s,
     const struct bk_fresh_req *req, struct bk_fresh *fr, struct bk_fault *f);
 void bk_fresh_release(struct bk_fresh *fr);
+
+/*
+ * The reading of a group alone: newest, good, bytes (of all members) and so
+ * on are those of runs, an id is a run's.  0 or -1.
+ */
+int bk_fresh_group(const struct bk_ctx *ctx, struct bk_store *s,
+    struct bk_fresh *fr, struct bk_fault *f);
 
 /* Cannot tell, because of ${why}: for who could not even open the store. */
 void bk_fresh_unknown(struct bk_fresh *fr, const struct bk_fresh_req *req,

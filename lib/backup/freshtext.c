@@ -195,8 +195,8 @@ bk_fresh_json(const struct bk_fresh *fr, const char *store, struct bk_fault *f)
 	json_t *o = json_object();
 
 	if (bk_json_set_text(o, "bk", "fresh/1", f) == 0 &&
-	    bk_json_set_text(o, "name", fr->req.name, f) == 0 &&
-	    bk_json_set_text(o, "store", store, f) == 0 &&
+	    bk_json_set_text(o, fr->req.group ? "group" : "name", fr->req.name,
+	    f) == 0 && bk_json_set_text(o, "store", store, f) == 0 &&
 	    bk_json_set_text(o, "state", bk_freshness_names[fr->answer], f) == 0 &&
 	    bk_json_set_text(o, "text", fr->text, f) == 0 &&
 	    set_time(o, "time", fr->now, f) == 0 &&
@@ -286,8 +286,8 @@ known(struct metrics *m, const struct bk_fresh *fr)
 	if (fr->good != INT64_MIN && fr->duration >= 0)
 		gauge(m, "bk_backup_duration_seconds",
 		    "How long the newest good backup took.", fr->duration, true);
-	head(m, "bk_backups", "Backups in the store, and the first good ones of "
-	    "each day, week and month.");
+	head(m, "bk_backups", "Backups in the store, and those that stand for "
+	    "a day, a week, a month.");
 	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		sample(m, "bk_backups", "kind", kinds[i].kind,
 		    (int64_t)kinds[i].n, false);
