@@ -247,6 +247,8 @@ compile(struct parser *p, struct matcher *m, const char *start,
 	    PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_BACKSLASH_C, &err, &at, NULL);
 	if (m->re != NULL)
 		return 0;
+	if (err == PCRE2_ERROR_HEAP_FAILED)
+		return bk_fault_set(p->f, BK_IO, "out of memory");
 	(void)pcre2_get_error_message(err, why, sizeof(why));
 	(void)snprintf(text, sizeof(text), "the expression, at its byte %zu: %s",
 	    (size_t)at + 1, (const char *)why);
@@ -388,6 +390,8 @@ bk_query_match(const struct bk_query *q, const struct bk_record *rec,
 		else {
 			rc = pcre2_match(m->re, (PCRE2_SPTR)v, strlen(v), 0,
 			    PCRE2_NO_UTF_CHECK, q->data, q->ctx);
+			if (rc == PCRE2_ERROR_NOMEMORY)
+				return bk_fault_set(f, BK_IO, "out of memory");
 			if (rc < 0 && rc != PCRE2_ERROR_NOMATCH)
 				return bk_fault_set(f, BK_USAGE, "query: the "
 				    "expression for '%s' takes too long on "
