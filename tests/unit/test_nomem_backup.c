@@ -8,6 +8,7 @@
 #include "note.h"
 #include "query.h"
 #include "samples.h"
+#include "retain.h"
 #include "scarce.h"
 #include "table.h"
 #include "tags.h"
@@ -158,10 +159,59 @@ look(void)
 	bk_store_close(s);
 }
 
+static int
+no_match(void *arg, const struct bk_query *q, size_t i, struct bk_fault *f)
+{
+	(void)arg;
+	(void)q;
+	(void)i;
+	(void)f;
+	return 0;
+}
+
+/* A policy, two names of two sources and a chain, one of them refused. */
+static int
+job_retain(struct bk_fault *f)
+{
+	static const struct bk_retain_in in[] = {
+		{ .time = 3, .id = "C", .name = "a", .parent = "A", .flags =
+		    BK_RETAIN_PAYLOAD | BK_RETAIN_PROVEN },
+		{ .time = 2, .id = "B", .name = "b", .source = "y" },
+		{ .time = 1, .id = "A", .name = "a", .flags =
+		    BK_RETAIN_PAYLOAD | BK_RETAIN_PROVEN },
+		{ .time = 1, .id = "D", .name = "b", .source = "x" },
+	};
+	static const char *const words[] = { "--keep-daily", "1", "--keep-tag",
+		"{a=~\"b.*\"}", "--tz", "Europe/Berlin" };
+	char *argv[6];
+	struct bk_policy p = BK_POLICY_INIT;
+	struct bk_retained r = BK_RETAINED_INIT;
+	struct bk_zone *z = NULL;
+	json_t *again = NULL;
+	uint8_t marks[4];
+	size_t i;
+	int rc = -1;
+
+	for (i = 0; i < 6; i++)
+		argv[i] = (char *)(uintptr_t)words[i];
+	if (bk_policy_parse(&p, argv, 6, f) == 0 &&
+	    (again = bk_policy_words(&p, f)) != NULL &&
+	    (z = bk_zone_open(NULL, p.tz, f)) != NULL &&
+	    bk_retain(in, 4, &p, z, 9, no_match, NULL, &r, f) == 0 &&
+	    bk_retain_marks(in, 4, NULL, z, 9, no_match, NULL, marks, f) == 0)
+		rc = 0;
+	bk_retain_release(&r);
+	bk_zone_free(z);
+	json_decref(again);
+	bk_policy_release(&p);
+	return rc;
+}
+
 static void
 tests(void)
 {
 	prepare();
+	scarce_torture(job_retain, 20, "retention");
 	scarce_torture(job_record, 2, "record");
 	scarce_torture(job_query, 5, "query");
 	scarce_torture(job_tags, 2, "tags");

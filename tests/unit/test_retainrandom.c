@@ -63,6 +63,8 @@ chance(unsigned int percent)
 	return below(100) < percent;
 }
 
+static char tag_text[] = "{}";
+
 static void
 random_policy(struct bk_policy *p)
 {
@@ -80,12 +82,14 @@ random_policy(struct bk_policy *p)
 	}
 	if (chance(25)) {
 		p->cycle = true;
-		p->days = below(10) + 1;
+		p->days = below(10);
 		p->weeks = below(5);
-		p->months = below(5);
+		p->months = below(4) + (p->days + p->weeks == 0);
 	}
-	if (!p->cycle && bk_policy_check(p, &(struct bk_fault)BK_FAULT_INIT)
-	    == -1)
+	/* What matches is up to tagged(). */
+	if (chance(15))
+		p->tag[p->ntags++] = tag_text;
+	if (bk_policy_check(p, &(struct bk_fault)BK_FAULT_INIT) == -1)
 		p->count[BK_LAST] = 1;
 	p->shrink = chance(70) ? 50 : below(100) + 1;
 	p->sources = below(3);
@@ -340,6 +344,9 @@ check_plan(const struct history *h, const struct bk_retained *r)
 		    BK_RETAIN_UNREADABLE | BK_RETAIN_OUTSIDE)) != 0 ||
 		    h->in[i].time > h->now + BK_RETAIN_AHEAD_MS))
 			return "what must stay goes";
+		if (h->policy.ntags > 0 && good[i] && h->in[i].id[4] == '1' &&
+		    !r->v[i].keep)
+			return "a tagged record goes";
 		if (r->v[i].keep && h->in[i].parent != NULL) {
 			up = index_of(h, h->in[i].parent);
 			if (up < h->n && !r->v[up].keep)
@@ -360,13 +367,15 @@ check_plan(const struct history *h, const struct bk_retained *r)
 	return NULL;
 }
 
+/* One of ten, by the id. */
 static int
-never(void *arg, const struct bk_query *q, size_t i, struct bk_fault *f)
+tagged(void *arg, const struct bk_query *q, size_t i, struct bk_fault *f)
 {
-	(void)arg;
+	const struct history *h = arg;
+
 	(void)q;
-	(void)i;
-	return bk_fault_set(f, BK_BUG, "asked for tags");
+	(void)f;
+	return h->in[i].id[4] == '1';
 }
 
 static int
@@ -374,8 +383,8 @@ plan(const struct history *h, struct bk_retained *r)
 {
 	struct bk_fault f = BK_FAULT_INIT;
 
-	return bk_retain(h->in, h->n, &h->policy, zone[h->zone], h->now, never,
-	    NULL, r, &f);
+	return bk_retain(h->in, h->n, &h->policy, zone[h->zone], h->now, tagged,
+	    (void *)(uintptr_t)h, r, &f);
 }
 
 /* The same records the other way round. */
