@@ -96,33 +96,26 @@ held_since(struct purging *p, const struct bk_entry *orphan,
     const struct bk_tomb *t, struct bk_fault *f)
 {
 	struct bk_buf b = BK_BUF_INIT(BK_LINE_MAX);
+	struct bk_fault why;
 	json_t *o, *hold;
 	size_t i;
-	int rc, held = 0;
+	int rc = 0, held = 0;
 
-	for (i = 0; i < orphan->nnotes; i++) {
-		if (bk_keys_add(&p->leftovers, orphan->notes[i], f) == -1)
-			goto fail;
+	for (i = 0; rc != -1 && i < orphan->nnotes; i++) {
 		if (json_object_get(t->notes, orphan->notes[i]) != NULL)
 			continue;
 		bk_buf_reset(&b);
-		if ((rc = bk_store_get_small(p->s, orphan->notes[i], &b,
-		    f)) == -1)
-			goto fail;
-		if (rc == BK_ABSENT || (o = bk_json_parse(bk_buf_text(&b), b.len,
-		    "note", f)) == NULL) {
-			bk_fault_clear(f);
+		why = (struct bk_fault)BK_FAULT_INIT;
+		if ((rc = bk_store_get_small(p->s, orphan->notes[i], &b, f)) != 0 ||
+		    (o = bk_json_parse(bk_buf_text(&b), b.len, "note",
+		    &why)) == NULL)
 			continue;
-		}
 		if ((hold = json_object_get(o, "hold")) != NULL)
 			held = json_is_string(hold);
 		json_decref(o);
 	}
 	bk_buf_release(&b);
-	return held;
-fail:
-	bk_buf_release(&b);
-	return -1;
+	return rc == -1 ? -1 : held;
 }
 
 static int
@@ -139,52 +132,76 @@ bring_back(struct purging *p, const struct bk_mkey *k, const char *why,
 	return rc;
 }
 
-/* No manifest: has the time of its payload come?  0 or -1. */
+/* Read the tombstone of ${k}: 1, 0 where there is none to be read, or -1. */
 static int
-one_tomb(struct purging *p, const struct bk_mkey *k,
-    const struct bk_entry *orphan, struct bk_fault *f)
+read_tomb(struct purging *p, const struct bk_mkey *k, struct bk_tomb *t,
+    struct bk_fault *f)
 {
 	struct bk_fault why = BK_FAULT_INIT;
-	struct bk_buf key = BK_BUF_INIT(BK_KEY_MAX);
+	int rc = bk_tomb_read(p->s, k->name, k->id, t, &why);
+
+	if (rc == BK_ABSENT)
+		return 0;
+	if (rc == 0)
+		return 1;
+	if (why.status == BK_UNAVAILABLE) {
+		*f = why;
+		return -1;
+	}
+	p->ctx->log(BK_LOG_WARN, "%s", why.text);
+	p->sum->bad++;
+	return 0;
+}
+
+/*
+ * No manifest: has the time of its payload come, and may it go?  1, 0 (it was
+ * brought back where it may not) or -1.
+ */
+static int
+due(struct purging *p, const struct bk_mkey *k, const struct bk_entry *orphan,
+    struct bk_fault *f)
+{
 	struct bk_tomb t;
-	size_t leftovers = p->leftovers.len;
 	int rc;
 
-	if ((rc = bk_tomb_read(p->s, k->name, k->id, &t, &why)) != 0) {
-		if (rc == BK_ABSENT)
-			return 0;
-		if (why.status == BK_UNAVAILABLE) {
-			*f = why;
-			return -1;
-		}
-		p->ctx->log(BK_LOG_WARN, "%s", why.text);
-		p->sum->bad++;
-		return 0;
-	}
-	rc = 0;
+	if ((rc = read_tomb(p, k, &t, f)) != 1)
+		return rc;
 	if (p->now < t.deleted + t.grace + BK_GRACE_MORE_MS)
-		goto out;
-	if ((rc = read_parents(p, f)) == -1)
-		goto out;
-	if (json_object_get(p->parents, k->id) != NULL) {
-		rc = bring_back(p, k, "another backup needs it", f);
-		goto out;
-	}
-	if (orphan != NULL && (rc = held_since(p, orphan, &t, f)) != 0) {
-		while (p->leftovers.len > leftovers)
-			free(p->leftovers.v[--p->leftovers.len]);
-		if (rc == 1)
+		rc = 0;
+	else if ((rc = read_parents(p, f)) == 0) {
+		if (json_object_get(p->parents, k->id) != NULL)
+			rc = bring_back(p, k, "another backup needs it", f);
+		else if (orphan == NULL ||
+		    (rc = held_since(p, orphan, &t, f)) == 0)
+			rc = 1;
+		else if (rc == 1)
 			rc = bring_back(p, k, "it was held while it was being "
 			    "deleted", f);
-		goto out;
 	}
-	if ((rc = bk_tomb_key(&key, k->name, k->id, f)) == -1 ||
-	    (rc = bk_keys_add(&p->tombs, bk_buf_text(&key), f)) == -1)
-		goto out;
-	rc = bk_keys_add(&p->payloads, t.key, f);
+	bk_tomb_release(&t);
+	return rc;
+}
+
+/* Put everything of ${k} that goes on the lists.  0 or -1. */
+static int
+collect(struct purging *p, const struct bk_mkey *k,
+    const struct bk_entry *orphan, struct bk_fault *f)
+{
+	struct bk_buf key = BK_BUF_INIT(BK_KEY_MAX);
+	struct bk_tomb t;
+	size_t i;
+	int rc;
+
+	/* One that a later one brought back as its parent is not there. */
+	if ((rc = read_tomb(p, k, &t, f)) != 1)
+		return rc;
+	if ((rc = bk_tomb_key(&key, k->name, k->id, f)) == 0 &&
+	    (rc = bk_keys_add(&p->tombs, bk_buf_text(&key), f)) == 0)
+		rc = bk_keys_add(&p->payloads, t.key, f);
+	for (i = 0; rc == 0 && orphan != NULL && i < orphan->nnotes; i++)
+		rc = bk_keys_add(&p->leftovers, orphan->notes[i], f);
 	p->sum->gone++;
 	p->sum->bytes += t.bytes;
-out:
 	bk_buf_release(&key);
 	bk_tomb_release(&t);
 	return rc;
@@ -259,10 +276,18 @@ bk_tomb_purge(const struct bk_ctx *ctx, struct bk_store *s, const char *name,
 	if ((rc = bk_store_now(ctx, s, &p.now, f)) == -1 ||
 	    (rc = bk_entries_list(s, name, NULL, &es, f)) == -1)
 		goto out;
-	for (i = 0; rc == 0 && i < p.len; i++)
-		rc = bk_entries_find(&es, p.tomb[i].name, p.tomb[i].id) != NULL ?
-		    void_tomb(&p, &p.tomb[i], f) :
-		    one_tomb(&p, &p.tomb[i], orphan_of(&es, &p.tomb[i]), f);
+	for (i = 0; i < p.len && rc != -1; i++) {
+		if (bk_entries_find(&es, p.tomb[i].name, p.tomb[i].id) != NULL)
+			rc = void_tomb(&p, &p.tomb[i], f);
+		else if ((rc = due(&p, &p.tomb[i], orphan_of(&es, &p.tomb[i]),
+		    f)) == 1)
+			continue;
+		/* Not on the second round. */
+		p.tomb[i].id[0] = '\0';
+	}
+	for (i = 0; i < p.len && rc != -1; i++)
+		if (p.tomb[i].id[0] != '\0')
+			rc = collect(&p, &p.tomb[i], orphan_of(&es, &p.tomb[i]), f);
 	if (rc == -1 || p.tombs.len == 0 ||
 	    (rc = look_again(&p, name, f)) == -1)
 		goto out;
