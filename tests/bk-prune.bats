@@ -13,7 +13,7 @@ planned() { sed -n "s/^{\"plan\":\"$1\",\"id\":\"\([^\"]*\)\".*/\1/p"; }
 
 listed() { bk-list --plain "$S" | sed 's/.*"id":"\([^"]*\)".*/\1/' | sort; }
 
-payloads() { find store -path store/.bk -prune -o -type f -print | wc -l; }
+payloads() { find store -path store/.bk -prune -o -type f ! -name '.bk-tmp-*' -print | wc -l; }
 
 # Every listed backup has its payload, and there is one.
 all_whole() {
@@ -264,6 +264,50 @@ PY
 	[ "$(payloads)" -eq 2 ] && [ ! -e store/.bk/deleted ]
 	find store -name '.bk-tmp-*' -delete
 	[ "$(find store/.bk/manifest -type f | wc -l)" -eq 2 ]
+}
+
+# Run bk-prune with the words given, killed at its ${1}th change of the store.
+killed() {
+	local n=$1
+	shift
+	strace -f -o /dev/null -e trace=unlinkat,linkat,renameat2,mkdirat \
+	    -e inject=unlinkat,linkat,renameat2,mkdirat:signal=KILL:when="$n" \
+	    bk-prune "$@" "$S" > out 2>&1
+}
+
+@test "killed before each change of the store: delete, undo, the end of the grace" {
+	command -v strace > /dev/null || skip "strace is not installed"
+	for i in 1 2 3; do put app; done
+	bk-list --id "${ids[0]}" "$S" | bk-tag -t a=b > /dev/null
+	cp -a store fresh
+	for what in "--keep-last 1" "--undo ${ids[0]}" "--keep-last 2"; do
+		n=0
+		while :; do
+			rm -r store && cp -a fresh store
+			case $what in
+			--undo*) bk-prune --keep-last 1 "$S" > /dev/null ;;
+			*2) bk-prune --keep-last 1 "$S" > /dev/null; hours_pass 26 ;;
+			esac
+			n=$((n + 1))
+			# shellcheck disable=SC2086
+			killed $n $what && break
+			all_whole
+			[[ $(listed) == *"${ids[2]}"* ]]
+			# What is not listed can be brought back, or has no payload.
+			if [[ $what != *2 ]]; then
+				bk-prune --undo "${ids[0]}" "$S" > /dev/null
+				bk-prune --undo "${ids[1]}" "$S" > /dev/null
+				[ "$(listed | wc -l)" -eq 3 ]
+				diff <(find fresh/.bk/manifest -type f -exec cat {} + | sort) \
+				    <(find store/.bk/manifest -type f ! -name '.bk-tmp*' -exec cat {} + | sort)
+			else
+				bk-prune --keep-last 1 "$S" > /dev/null
+				[ "$(payloads)" -eq 1 ] && [ ! -e store/.bk/deleted ]
+			fi
+			[ $n -lt 60 ]
+		done
+		[ $n -gt 4 ]
+	done
 }
 
 @test "usage: 64" {
