@@ -11,10 +11,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "child.h"
 #include "engine.h"
 #include "json.h"
 #include "names.h"
@@ -131,13 +133,17 @@ confirmed(const char *target)
 	char answer[8] = "";
 	struct bk_fault f = BK_FAULT_INIT;
 	int fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+	struct pollfd p[2] = { { fd, POLLIN, 0 }, { bk_ctx->stop, POLLIN, 0 } };
 	ssize_t n = 0;
 
 	if (fd == -1)
 		return false;
 	dprintf(fd, "%s: '%s' holds data. Replace it? Type yes: ", prog.name,
 	    target);
-	n = read(fd, answer, sizeof(answer) - 1);
+	while (poll(p, 2, -1) == -1 && errno == EINTR)
+		;
+	if (p[1].revents == 0)
+		n = read(fd, answer, sizeof(answer) - 1);
 	(void)bk_close(fd, "/dev/tty", &f);
 	return n == 4 && memcmp(answer, "yes\n", 4) == 0;
 }
@@ -180,6 +186,8 @@ take_stored(void *arg, const void *p, size_t n, struct bk_fault *f)
 {
 	struct work *k = arg;
 
+	if (bk_stop_take(bk_ctx))
+		return bk_fault_set(f, BK_DATA, "stopped");
 	bk_progress(n);
 	return bk_undo_write(k->undo, p, n, f);
 }
@@ -229,6 +237,7 @@ restore(struct bk_origin *o, struct want *w, struct bk_fault *f)
 	    (unsigned long long)bk_undo_bytes(k.undo));
 	rc = bk_restore_commit(&k.restore, k.spool, f);
 out:
+	bk_stop_clean();
 	bk_restore_close(&k.restore);
 	if (k.marks != NULL)
 		k.marks->free(k.marks);
@@ -249,7 +258,8 @@ main(int argc, char *argv[])
 
 	bk_init(&prog, argc, argv);
 	parse(&w, &target, &f);
-	if (bk_origin_open(&o, &w.which.origin, &f) == 0) {
+	if (bk_stop_catch(&f) == 0 &&
+	    bk_origin_open(&o, &w.which.origin, &f) == 0) {
 		bk_progress_total(o.rec.bytes);
 		if (restore(&o, &w, &f) == 0) {
 			bk_say(BK_LOG_INFO, "restored '%s' of %s into %s",

@@ -22,6 +22,8 @@
 #include "prog.h"
 #include "when.h"
 
+#define STOP_SECONDS 10
+
 static const struct bk_prog *prog;
 static char **words, **operands;
 static int nwords, next_word, noperands;
@@ -32,6 +34,8 @@ static enum bk_level shown = BK_LOG_WARN;
 static bool as_json;
 static bk_tell_fn *tell;
 static char bindir[PATH_MAX], hostname[256];
+static volatile sig_atomic_t caught;	/* the signal that asks us to stop */
+static int wishes = -1;			/* the pipe of ctx->stop */
 
 static int64_t
 clock_ms(clockid_t id)
@@ -65,7 +69,7 @@ env(const char *name)
 
 /* Not const: bindir and the like are filled by bk_init. */
 static struct bk_ctx the_ctx = { env, now, mono, bk_say, bindir, "/var/tmp",
-	"/usr/local/bin:/usr/bin:/bin", hostname, NULL };
+	"/usr/local/bin:/usr/bin:/bin", hostname, NULL, 0 };
 const struct bk_ctx *const bk_ctx = &the_ctx;
 
 static void
@@ -158,6 +162,63 @@ bk_init(const struct bk_prog *p, int argc, char **argv)
 	if (seen == NULL || operands == NULL)
 		_exit(BK_IO);
 	read_level();
+}
+
+static void
+on_signal(int signo)
+{
+	int keep = errno;
+
+	caught = signo;
+	if (write(wishes, "", 1) == -1) {
+		/* Full: there are wishes enough. */
+	}
+	(void)alarm(STOP_SECONDS);
+	errno = keep;
+}
+
+static void
+die(int signo)
+{
+	(void)signal(signo, SIG_DFL);
+	(void)raise(signo);
+}
+
+static void
+on_alarm(int signo)
+{
+	(void)signo;
+	die(caught);
+}
+
+int
+bk_stop_catch(struct bk_fault *f)
+{
+	static const int asks[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction sa = { .sa_handler = on_alarm, .sa_flags = SA_RESTART };
+	struct sigaction old;
+	size_t i;
+	int p[2];
+
+	if (pipe2(p, O_CLOEXEC | O_NONBLOCK) == -1)
+		return bk_fault_errno(f, BK_IO, errno, "cannot make a pipe");
+	the_ctx.stop = p[0];
+	wishes = p[1];
+	(void)sigaction(SIGALRM, &sa, NULL);
+	sa.sa_handler = on_signal;
+	/* One that is ignored, as by nohup(1), stays so. */
+	for (i = 0; i < sizeof(asks) / sizeof(asks[0]); i++)
+		if (sigaction(asks[i], NULL, &old) == 0 &&
+		    old.sa_handler != SIG_IGN)
+			(void)sigaction(asks[i], &sa, NULL);
+	return 0;
+}
+
+void
+bk_stop_clean(void)
+{
+	the_ctx.stop = 0;
+	(void)alarm(0);
 }
 
 /* Standard output of --help and --version: one that fails is an error. */
@@ -464,6 +525,11 @@ bk_exit(const struct bk_fault *f)
 	bk_progress_end();
 	if (f->status == 0)
 		return 0;
+	if (caught != 0) {
+		bk_say(BK_LOG_ERROR, "stopped by signal %d (%s)", (int)caught,
+		    strsignal(caught));
+		die(caught);
+	}
 	if (f->err == EPIPE) {
 		(void)signal(SIGPIPE, SIG_DFL);
 		(void)raise(SIGPIPE);

@@ -49,6 +49,17 @@ struct bk_prog {
  */
 void bk_init(const struct bk_prog *p, int argc, char **argv);
 
+/*
+ * From here on SIGINT, SIGTERM and SIGHUP do not kill at once: they make
+ * bk_ctx->stop readable, which ends waits for children, so that what is half
+ * done can be taken back; bk_exit then dies of the signal.  A wait for
+ * something else, such as input that does not come, has 10 seconds.
+ */
+int bk_stop_catch(struct bk_fault *f);
+
+/* What follows cleans up: it is given its time, and not stopped. */
+void bk_stop_clean(void);
+
 /* The context that lib/ is given: real clock, environment, log. */
 extern const struct bk_ctx *const bk_ctx;
 

@@ -217,3 +217,20 @@ hostile() {
 	    "$(cd etc && find . -type l -printf '%P %l\n' | sort)" ]
 	cmp /etc/passwd etc/passwd
 }
+
+@test "a restore that is interrupted leaves neither target nor directory beside it" {
+	mkdir tree out
+	head -c 3000000 /dev/urandom > tree/big
+	bk-dump "files://$PWD/tree" > s
+	mkfifo in
+	env --default-signal=INT bk-restore --into "files://$PWD/out/new" < in 2> err 3>&- &
+	pid=$!
+	exec 7> in
+	head -c 2000000 s >&7
+	until [ -n "$(ls -A out)" ]; do kill -0 $pid; done
+	kill -INT $pid
+	exec 7>&-		# as its writer ends that had the same interrupt
+	status=0; wait $pid || status=$?
+	[ $status -eq 130 ]
+	[ -z "$(ls -A out)" ]
+}

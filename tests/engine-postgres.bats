@@ -433,6 +433,25 @@ print(urllib.parse.quote(sys.argv[1], safe=""))' "$name")"?host=$PGHOST&sslmode=
 	    pg_database WHERE datname LIKE 'new_bk_%'" | while read -r d; do q postgres "$d"; done
 }
 
+@test "bk-restore interrupted: it dies of the signal and leaves no database" {
+	bk-dump postgres:///app > s
+	tool pg_restore <<< 'cat > /dev/null; exec sleep 600'
+	for signal in HUP INT TERM; do
+		# What bash starts behind its back ignores SIGINT, and bk keeps that.
+		PATH=$PWD/bin:$PATH env --default-signal=INT \
+			bk-restore --into postgres:///new < s 2> err 3>&- &
+		pid=$!
+		until databases | grep new_bk_; do kill -0 $pid; done
+		kill -$signal $pid
+		status=0; wait $pid || status=$?
+		[ $status -eq $((128 + $(kill -l $signal))) ]
+		[ "$(wc -l < err)" -eq 1 ]
+		grep "^bk-restore: stopped by signal" err
+		absent new
+		no_leftovers
+	done
+}
+
 @test "the client dies in a restore: no database is left" {
 	bk-dump postgres:///app > s
 	tool pg_restore <<< 'head -c 1000 > /dev/null; kill -9 $$'

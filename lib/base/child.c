@@ -33,12 +33,23 @@ struct bk_child {
 	int in, out, err;	/* our ends, -1 when closed */
 	int rest;		/* second reading end of its input, while it ends */
 	int stop;		/* the caller's; readable: wait no longer, or -1 */
+	int wish;		/* the same for ctx->stop */
 	int status;		/* wait status, -1 before */
 	int64_t deadline;
 	struct bk_buf tail;	/* last words; at most twice BK_TAIL_MAX */
 	size_t logged;		/* bytes of tail that were logged */
 	char *piece;		/* PIECE bytes of its output */
 };
+
+bool
+bk_stop_take(const struct bk_ctx *ctx)
+{
+	struct pollfd p = { ctx->stop, POLLIN, 0 };
+	char wish;
+
+	return ctx->stop > 2 && poll(&p, 1, 0) == 1 &&
+	    read(ctx->stop, &wish, 1) == 1;
+}
 
 void
 bk_child_reason(const char *tail, char *out, size_t size)
@@ -124,6 +135,7 @@ new_child(const struct bk_ctx *ctx, const struct bk_child_spec *spec,
 	c->pid = c->pidfd = c->status = -1;
 	c->in = c->out = c->err = c->rest = -1;
 	c->stop = spec->stop > 2 ? spec->stop : -1;
+	c->wish = ctx->stop > 2 ? ctx->stop : -1;
 	c->deadline = spec->deadline;
 	c->tail.max = 3 * BK_TAIL_MAX;
 	c->tool = strdup(slash != NULL ? slash + 1 : spec->argv[0]);
@@ -224,7 +236,7 @@ hear(struct bk_child *c)
 static int
 wait_for(struct bk_child *c, int want, int64_t deadline, struct bk_fault *f)
 {
-	struct pollfd p[5];
+	struct pollfd p[6];
 	int64_t left;
 	int got = 0, ms = -1, n;
 
@@ -234,11 +246,12 @@ wait_for(struct bk_child *c, int want, int64_t deadline, struct bk_fault *f)
 		p[2] = (struct pollfd){ c->err, POLLIN, 0 };
 		p[3] = (struct pollfd){ want & POLLHUP ? c->pidfd : -1, POLLIN, 0 };
 		p[4] = (struct pollfd){ c->stop, POLLIN, 0 };
+		p[5] = (struct pollfd){ c->wish, POLLIN, 0 };
 		if (deadline != 0) {
 			left = deadline - c->ctx->mono();
 			ms = left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
 		}
-		n = poll(p, 5, ms);
+		n = poll(p, sizeof(p) / sizeof(p[0]), ms);
 		if (n == -1 && errno != EINTR)
 			return bk_fault_errno(f, BK_IO, errno, "poll");
 		if (n == 0 && deadline != 0 && c->ctx->mono() >= deadline)
@@ -252,7 +265,8 @@ wait_for(struct bk_child *c, int want, int64_t deadline, struct bk_fault *f)
 		    (p[3].revents != 0 ? POLLHUP : 0);
 		if (got != 0)
 			return got;
-		if (p[4].revents != 0)
+		if (p[4].revents != 0 ||
+		    (p[5].revents != 0 && bk_stop_take(c->ctx)))
 			return bk_fault_set(f, BK_DATA, "stopped");
 	}
 }
@@ -457,7 +471,7 @@ bk_child_stop(struct bk_child *c, int grace_ms)
 
 	if (c == NULL)
 		return;
-	c->stop = -1;
+	c->stop = c->wish = -1;
 	if (c->pid != -1 && grace_ms > 0 && c->pidfd != -1) {
 		(void)kill(-c->pid, SIGTERM);
 		(void)kill(-c->pid, SIGCONT);

@@ -49,6 +49,13 @@ struct bk_child_spec {
 };
 
 /*
+ * Has somebody wished that we stop (ctx->stop)?  Takes that wish away, so that
+ * what cleans up afterwards is not stopped as well.  All waits for children
+ * look for it: they end with 65 "stopped".
+ */
+bool bk_stop_take(const struct bk_ctx *ctx);
+
+/*
  * The line of ${tail} that tells best what went wrong: the first with
  * "error:", "error " and a number, or "fatal" in any case, else the last that
  * is not blank; cut to ${size}.  "" if there is none.

@@ -37,6 +37,8 @@ struct bk_ctx {
 	const char *host;
 	/* The whole environment, for commands that the user wrote. */
 	char **vars;
+	/* Above 2: a pipe with a byte for each wish to stop; see bk_stop_take. */
+	int stop;
 };
 
 #endif

@@ -54,7 +54,7 @@ quiet(enum bk_level level, const char *fmt, ...)
 }
 
 struct bk_ctx tap_ctx = { env, now, mono, quiet, "build/bin", "/tmp",
-	"/usr/local/bin:/usr/bin:/bin", "testhost", NULL };
+	"/usr/local/bin:/usr/bin:/bin", "testhost", NULL, 0 };
 
 __attribute__((constructor)) static void
 start(void)
