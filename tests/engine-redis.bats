@@ -148,6 +148,29 @@ same_again() {
 	run -69 --separate-stderr bash -c "bk-dump 'redis:///?socket=$PWD/none' > s"
 }
 
+@test "TLS: with a certificate each; others and other names are refused" {
+	tls=$REDISHOME/tls
+	mkdir -p "$tls"
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 \
+	    -keyout "$tls/key" -out "$tls/cert" -subj /CN=localhost \
+	    -addext subjectAltName=DNS:localhost 2> /dev/null
+	chmod 644 "$tls/key"
+	port=$(python3 -c 'import socket; s=socket.create_server(("",0)); print(s.getsockname()[1])')
+	ask "$REDISSOCK" config set tls-cert-file "$tls/cert" tls-key-file "$tls/key" \
+	    tls-ca-cert-file "$tls/cert" tls-port "$port"
+	own="tls=yes&tls-cert=$tls/cert&tls-key=$tls/key&$P"
+	bk-dump "redis://localhost:$port/?$own&tls-ca=$tls/cert" > s
+	python3 "$root/tests/mkstream.py" --payload < s > x.rdb
+	redis-check-rdb x.rdb > /dev/null
+	run -77 --separate-stderr bash -c "bk-dump 'redis://127.0.0.1:$port/?$own&tls-ca=$tls/cert' > x"
+	said "certificate of"
+	run -77 --separate-stderr bash -c "bk-dump 'redis://localhost:$port/?$own' > x"
+	run -69 --separate-stderr bash -c "bk-dump 'redis://localhost:$port/?tls=yes&tls-ca=$tls/cert&$P' > x"
+	run -78 --separate-stderr bash -c "bk-dump 'redis://localhost:$port/?$own&tls-ca=$PWD/none' > x"
+	run -64 bash -c "bk-dump 'redis://localhost:$port/?tls-ca=$tls/cert' > x"
+	ask "$REDISSOCK" config set tls-port 0
+}
+
 @test "a transfer that is cut is no dump, whichever way it goes" {
 	for diskless in yes no; do
 		ask "$REDISSOCK" config set repl-diskless-sync $diskless

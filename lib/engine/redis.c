@@ -29,7 +29,8 @@
 
 static const char *const schemes[] = { "redis", NULL };
 static const char *const options[] = { "password-file", "primary", "save",
-	"server", "socket", "stale", NULL };
+	"server", "socket", "stale", "tls", "tls-ca", "tls-cert", "tls-key",
+	NULL };
 static const char *const target_options[] = { "appendonly", "server", NULL };
 
 struct dump {
@@ -204,6 +205,28 @@ find_server(const struct bk_dump *d, struct bk_redis_at *at,
 		memcpy(at->user, u->user, strlen(u->user) + 1);
 	at->port = u->port != -1 ? u->port : BK_REDIS_PORT;
 	return 1;
+}
+
+/* ?tls=yes and its files. */
+static int
+find_tls(const struct bk_dump *d, struct bk_redis_at *at, struct bk_fault *f)
+{
+	int tls = yes(d, "tls", f);
+
+	at->ca = option(d, "tls-ca");
+	at->cert = option(d, "tls-cert");
+	at->key = option(d, "tls-key");
+	at->tls = tls == 1;
+	if (tls == -1)
+		return -1;
+	if (!at->tls && (at->ca != NULL || at->cert != NULL || at->key != NULL))
+		return bk_fault_set(f, BK_USAGE,
+		    "?tls-ca=, tls-cert= and tls-key= want ?tls=yes");
+	if ((at->cert == NULL) != (at->key == NULL))
+		return bk_fault_set(f, BK_USAGE,
+		    "?tls-cert= and ?tls-key= go together");
+	return !at->tls || at->socket[0] == '\0' ? 0 :
+	    bk_fault_set(f, BK_USAGE, "TLS is for hosts, not for sockets");
 }
 
 static int
@@ -389,7 +412,7 @@ redis_dump_open(struct bk_dump *d, struct bk_fault *f)
 	bool path = u->path[0] != '\0' && u->path[1] != '\0';
 	int asked = find_server(d, &at, f);
 
-	if (asked == -1)
+	if (asked == -1 || find_tls(d, &at, f) == -1)
 		return -1;
 	if ((d->priv = k = calloc(1, sizeof(*k))) == NULL)
 		return bk_fault_errno(f, BK_IO, ENOMEM, "redis");

@@ -1,7 +1,7 @@
 /*
  * The parts of the redis engine: what the URL means and the two kinds of dump
- * (redis.c), talking to the server (redisconn.c), its saves (redissave.c), the
- * replication stream (redissync.c), append-only files (redisaof.c), restores
+ * (redis.c), talking to the server (redisconn.c, redistls.c), its saves (redissave.c),
+ * the replication stream (redissync.c), append-only files (redisaof.c), restores
  * (redisback.c), which want the server stopped (redisalive.c).
  */
 #ifndef BK_REDIS_H
@@ -27,6 +27,8 @@ struct bk_redis_at {
 	int port;
 	char socket[108];		/* path, or "" */
 	char user[256];			/* ACL user, or "" */
+	bool tls;			/* with these files, NULL: none */
+	const char *ca, *cert, *key;
 };
 
 struct bk_redis;			/* a connection */

@@ -1,6 +1,6 @@
 /*
  * A client of Redis' protocol, RESP2 (redis.io, "Redis serialization protocol
- * specification"): TCP and unix sockets, login by AUTH.
+ * specification"): TCP, TLS and unix sockets, login by AUTH.
  *
  * Why not redis-cli: it takes a password on its command line, in its
  * environment or from a terminal only, and our password goes to no child's
@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "names.h"
-#include "redis.h"
+#include "redistls.h"
 
 #define IN_SIZE (256 * 1024)
 #define LINE_MAX_BYTES (64 * 1024)
@@ -32,6 +32,7 @@ struct bk_redis {
 	int64_t deadline;
 	bool patient;
 	int fd;
+	struct bk_redis_tls *tls;	/* NULL: plain */
 	char name[400];
 	uint8_t *in;
 	size_t at, len;			/* unread: in[at..len) */
@@ -248,27 +249,82 @@ login(struct bk_redis *c, const struct bk_redis_at *at, const struct bk_buf *pw,
 	return rc == 0 ? 0 : -1;
 }
 
+void
+bk_redis_free(struct bk_redis *c)
+{
+	if (c == NULL)
+		return;
+	bk_redis_tls_free(c->tls);
+	if (c->fd != -1)
+		close(c->fd);
+	free(c->in);
+	free(c);
+}
+
+/* Wait for what TLS wants.  0, or -1 with ${f} set. */
+static int
+wait_tls(struct bk_redis *c, ssize_t want, int64_t most, struct bk_fault *f)
+{
+	return wait_for(c, want == BK_TLS_WANT_WRITE ? POLLOUT : POLLIN, most,
+	    f);
+}
+
+static int
+begin_tls(struct bk_redis *c, const struct bk_redis_at *at, struct bk_fault *f)
+{
+	ssize_t n;
+
+	if ((c->tls = bk_redis_tls_new(c->fd, at, f)) == NULL)
+		return -1;
+	while ((n = bk_redis_tls_begin(c->tls, c->name, f)) <= 0) {
+		if (n == 0)
+			return bk_fault_set(f, BK_UNAVAILABLE,
+			    "'%s' has closed the connection", c->name);
+		if (n == -1 || wait_tls(c, n, CONNECT_MS, f) == -1)
+			return -1;
+	}
+	return 0;
+}
+
 struct bk_redis *
 bk_redis_connect(const struct bk_ctx *ctx, const struct bk_redis_at *at,
     const struct bk_buf *pw, int64_t deadline, struct bk_fault *f)
 {
 	struct bk_redis *c = reach(ctx, at, deadline, f);
 
-	if (c != NULL && login(c, at, pw, f) == 0)
+	if (c != NULL && (!at->tls || begin_tls(c, at, f) == 0) &&
+	    login(c, at, pw, f) == 0)
 		return c;
 	bk_redis_free(c);
 	return NULL;
 }
 
-void
-bk_redis_free(struct bk_redis *c)
+/* Some bytes into the buffer; 0 at the end, or -1 with ${f} set. */
+static ssize_t
+read_some(struct bk_redis *c, struct bk_fault *f)
 {
-	if (c == NULL)
-		return;
-	if (c->fd != -1)
-		close(c->fd);
-	free(c->in);
-	free(c);
+	ssize_t n;
+
+	for (;;) {
+		if (c->tls != NULL) {
+			/* It may hold bytes that poll does not know of. */
+			n = bk_redis_tls_read(c->tls, c->in, IN_SIZE, c->name,
+			    f);
+			if (n >= -1)
+				return n;
+			if (wait_tls(c, n, SILENCE_MS, f) == -1)
+				return -1;
+			continue;
+		}
+		if (wait_for(c, POLLIN, SILENCE_MS, f) == -1)
+			return -1;
+		n = read(c->fd, c->in, IN_SIZE);
+		if (n >= 0)
+			return n;
+		if (errno != EINTR && errno != EAGAIN)
+			return bk_fault_errno(f, BK_UNAVAILABLE, errno,
+			    "cannot read from '%s'", c->name);
+	}
 }
 
 /* Have something unread.  0, or -1 with ${f} set. */
@@ -279,22 +335,14 @@ fill(struct bk_redis *c, struct bk_fault *f)
 
 	if (c->at < c->len)
 		return 0;
-	for (;;) {
-		if (wait_for(c, POLLIN, SILENCE_MS, f) == -1)
-			return -1;
-		n = read(c->fd, c->in, IN_SIZE);
-		if (n > 0) {
-			c->at = 0;
-			c->len = (size_t)n;
-			return 0;
-		}
-		if (n == 0)
-			return bk_fault_set(f, BK_UNAVAILABLE,
-			    "'%s' has closed the connection", c->name);
-		if (errno != EINTR && errno != EAGAIN)
-			return bk_fault_errno(f, BK_UNAVAILABLE, errno,
-			    "cannot read from '%s'", c->name);
-	}
+	if ((n = read_some(c, f)) == -1)
+		return -1;
+	if (n == 0)
+		return bk_fault_set(f, BK_UNAVAILABLE,
+		    "'%s' has closed the connection", c->name);
+	c->at = 0;
+	c->len = (size_t)n;
+	return 0;
 }
 
 int
@@ -344,6 +392,18 @@ write_out(struct bk_redis *c, const struct bk_buf *b, struct bk_fault *f)
 	ssize_t n;
 
 	while (done < b->len) {
+		if (c->tls != NULL) {
+			n = bk_redis_tls_write(c->tls, b->p + done,
+			    b->len - done, c->name, f);
+			if (n == -1 || (n < -1 &&
+			    wait_tls(c, n, SILENCE_MS, f) == -1))
+				return -1;
+			if (n == 0)
+				return bk_fault_set(f, BK_UNAVAILABLE,
+				    "'%s' has closed the connection", c->name);
+			done += n > 0 ? (size_t)n : 0;
+			continue;
+		}
 		if (wait_for(c, POLLOUT, SILENCE_MS, f) == -1)
 			return -1;
 		n = send(c->fd, b->p + done, b->len - done, MSG_NOSIGNAL);
