@@ -15,6 +15,8 @@ listed() { bk-list --plain "$S" | sed 's/.*"id":"\([^"]*\)".*/\1/' | sort; }
 
 payloads() { find store -path store/.bk -prune -o -type f ! -name '.bk-tmp-*' -print | wc -l; }
 
+tombs() { find store/.bk/deleted -name '*.json' ! -name '.bk-tmp-*' 2> /dev/null | wc -l; }
+
 # Every listed backup has its payload, and there is one.
 all_whole() {
 	bk-list --plain --name app "$S" > now
@@ -261,7 +263,7 @@ PY
 	[ "$(listed | wc -l)" -eq 2 ]
 	hours_pass 26
 	bk-prune --keep-last 2 "$S" > /dev/null
-	[ "$(payloads)" -eq 2 ] && [ ! -e store/.bk/deleted ]
+	[ "$(payloads)" -eq 2 ] && [ "$(tombs)" -eq 0 ]
 	find store -name '.bk-tmp-*' -delete
 	[ "$(find store/.bk/manifest -type f | wc -l)" -eq 2 ]
 }
@@ -302,7 +304,7 @@ killed() {
 				    <(find store/.bk/manifest -type f ! -name '.bk-tmp*' -exec cat {} + | sort)
 			else
 				bk-prune --keep-last 1 "$S" > /dev/null
-				[ "$(payloads)" -eq 1 ] && [ ! -e store/.bk/deleted ]
+				[ "$(payloads)" -eq 1 ] && [ "$(tombs)" -eq 0 ]
 			fi
 			[ $n -lt 60 ]
 		done
