@@ -353,3 +353,41 @@ print(*(m['name'] for m in json.load(open('store/.bk/group/g/$run.json'))['membe
 		case $output in *libcurl* | *libssl* | *libexpat* | *libsqlite*) false ;; esac
 	done
 }
+
+@test "after a success: the stores are told, old backups of that job go" {
+	job app <<< 'source = "fake:?bytes=9" store = { "one", "two" } keep = "--keep-last 2"'
+	job bad <<< 'source = "fake:?bytes=9" store = "one" keep = "--no-such-rule"'
+	for i in 1 2 3; do run -0 --separate-stderr bk-run app; done
+	[ "$(manifests store)" -eq 2 ] && [ "$(manifests two)" -eq 2 ]
+	[ "$(find store/.bk/deleted/app -name '*.json' | wc -l)" -eq 1 ]
+	grep -q '"outcome":"committed"' store/.bk/state/app/*.json
+	grep -q "\"id\":\"$(outcome 'o["id"]')\"" two/.bk/state/app/*.json
+	# What fails after the commit is said, and the backup stands.
+	run -1 --separate-stderr bk-run bad
+	[ "$(outcome 'o["outcome"], o["status"]')" = "committed 0" ]
+	said "bk-prune of 'bad' in store 'one'"
+	[ "$(entry -1 'e["event"]')" = committed ]
+}
+
+@test "what has not changed since the last backup is reported, not stored" {
+	echo one > file
+	job app <<-END
+	source = "exec:"
+	command = { "cat", "file" }
+	store = { "one", "two" }
+	unless-unchanged = yes
+	END
+	run -0 --separate-stderr bk-run app
+	run -0 --separate-stderr bk-run app
+	[ "$(outcome 'o["outcome"]')" = unchanged ]
+	[ "$(entry -1 'e["event"]')" = unchanged ]
+	[ "$(manifests store)" -eq 1 ]
+	grep -q '"outcome":"unchanged"' two/.bk/state/app/*.json
+	# A store that lacks it is not left without.
+	rm -r two/.bk two/app
+	run -0 --separate-stderr bk-run app
+	[ "$(outcome 'o["outcome"]')" = committed ] && [ "$(manifests two)" -eq 1 ]
+	echo two > file
+	run -0 --separate-stderr bk-run app
+	[ "$(outcome 'o["outcome"]')" = committed ] && [ "$(manifests store)" -eq 3 ]
+}
