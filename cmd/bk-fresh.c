@@ -19,6 +19,7 @@
 #include "io.h"
 #include "json.h"
 #include "names.h"
+#include "optargs.h"
 #include "prog.h"
 #include "when.h"
 
@@ -52,14 +53,6 @@ struct args {
 	bool nagios, json;
 };
 
-static void
-duration_arg(const char *option, const char *arg, int64_t *ms,
-    struct bk_fault *f)
-{
-	if (bk_duration_parse(arg, ms, f) == 0 && *ms < 1000)
-		bk_usage("--%s '%s': want at least 1s", option, arg);
-}
-
 /* "50" or "50%". */
 static void
 shrink_arg(struct args *a, const char *arg, struct bk_fault *f)
@@ -85,20 +78,16 @@ option(struct args *a, int key, const char *arg, struct bk_fault *f)
 	switch (key) {
 	case 'n':
 	case GROUP:
-		if (!bk_name_ok(arg))
-			bk_usage("--%s '%s': want letters, digits, '.', '_' and "
-			    "'-', first a letter or digit, 1 to %d bytes",
-			    key == 'n' ? "name" : "group", arg, BK_NAME_MAX);
 		if (a->req.name != NULL)
 			bk_usage("choose one of --name and --group");
-		a->req.name = arg;
+		a->req.name = bk_arg_name(key == 'n' ? "name" : "group", arg);
 		a->req.group = key == GROUP;
 		break;
 	case MAX_AGE:
-		duration_arg("max-age", arg, &a->req.max_age, f);
+		a->req.max_age = bk_arg_duration("max-age", arg);
 		break;
 	case MAX_UNCHANGED:
-		duration_arg("max-unchanged", arg, &a->req.max_unchanged, f);
+		a->req.max_unchanged = bk_arg_duration("max-unchanged", arg);
 		break;
 	case MIN_BYTES:
 		if (bk_bytes_parse(arg, &bytes, f) == 0)
@@ -117,7 +106,7 @@ option(struct args *a, int key, const char *arg, struct bk_fault *f)
 		a->json = true;
 		break;
 	default:
-		duration_arg("timeout", arg, &a->store.timeout_ms, f);
+		a->store.timeout_ms = bk_arg_duration("timeout", arg);
 		break;
 	}
 }
@@ -127,19 +116,14 @@ parse(struct args *a)
 {
 	struct bk_fault f = BK_FAULT_INIT;
 	const char *arg;
-	char **words;
-	int key, n;
+	int key;
 
 	while ((key = bk_opt_next(&arg)) != -1) {
 		option(a, key, arg, &f);
 		if (bk_faulty(&f))
 			bk_usage_fault(&f);
 	}
-	if ((n = bk_operands(&words)) > 1)
-		bk_usage("want one store; '%s' is a second one", words[1]);
-	a->url = n == 1 ? words[0] : bk_ctx->env("BK_STORE");
-	if (a->url == NULL)
-		bk_usage("want the URL of a store, or BK_STORE set");
+	a->url = bk_arg_store();
 	if (a->req.name == NULL || a->req.max_age == 0)
 		bk_usage("want --name (or --group) and --max-age");
 	if (a->req.max_unchanged != 0 && a->req.max_unchanged < a->req.max_age)

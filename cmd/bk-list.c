@@ -13,6 +13,7 @@
 
 #include "list.h"
 #include "names.h"
+#include "optargs.h"
 #include "prog.h"
 #include "query.h"
 #include "table.h"
@@ -106,11 +107,7 @@ option_which(struct args *a, int key, const char *arg, struct bk_fault *f)
 
 	switch (key) {
 	case 'n':
-		if (!bk_name_ok(arg))
-			bk_usage("--name '%s': want letters, digits, '.', '_' and "
-			    "'-', first a letter or digit, 1 to %d bytes", arg,
-			    BK_NAME_MAX);
-		a->req.name = arg;
+		a->req.name = bk_arg_name("name", arg);
 		return true;
 	case ID:
 		if (strlen(arg) != BK_ULID_LEN || !bk_ulid_ok(arg))
@@ -170,9 +167,7 @@ option_how(struct args *a, int key, const char *arg, struct bk_fault *f)
 		a->req.marks = true;
 		break;
 	case TIMEOUT:
-		if (bk_duration_parse(arg, &a->store.timeout_ms, f) == 0 &&
-		    a->store.timeout_ms < 1000)
-			bk_usage("--timeout '%s': want at least 1s", arg);
+		a->store.timeout_ms = bk_arg_duration("timeout", arg);
 		break;
 	default:
 		form_arg(a, key);
@@ -199,8 +194,7 @@ parse(struct args *a)
 {
 	struct bk_fault f = BK_FAULT_INIT;
 	const char *arg;
-	char **words;
-	int key, n;
+	int key;
 
 	while ((key = bk_opt_next(&arg)) != -1) {
 		if (!option_which(a, key, arg, &f))
@@ -208,11 +202,7 @@ parse(struct args *a)
 		if (bk_faulty(&f))
 			bk_usage_fault(&f);
 	}
-	if ((n = bk_operands(&words)) > 1)
-		bk_usage("want one store; '%s' is a second one", words[1]);
-	a->url = n == 1 ? words[0] : bk_ctx->env("BK_STORE");
-	if (a->url == NULL)
-		bk_usage("want the URL of a store, or BK_STORE set");
+	a->url = bk_arg_store();
 	check_zone(a);
 	if (a->req.latest && a->req.at != INT64_MIN)
 		bk_usage("choose one of --latest and --at");

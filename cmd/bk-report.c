@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "names.h"
+#include "optargs.h"
 #include "prog.h"
 #include "state.h"
 #include "ulid.h"
@@ -82,11 +83,7 @@ option(struct args *a, int key, const char *arg, struct bk_fault *f)
 
 	switch (key) {
 	case 'n':
-		if (!bk_name_ok(arg))
-			bk_usage("--name '%s': want letters, digits, '.', '_' and "
-			    "'-', first a letter or digit, 1 to %d bytes", arg,
-			    BK_NAME_MAX);
-		a->name = arg;
+		a->name = bk_arg_name("name", arg);
 		break;
 	case OUTCOME:
 		outcome_arg(a, arg);
@@ -117,9 +114,7 @@ option(struct args *a, int key, const char *arg, struct bk_fault *f)
 		duration_arg(a, arg, f);
 		break;
 	default:
-		if (bk_duration_parse(arg, &a->store.timeout_ms, f) == 0 &&
-		    a->store.timeout_ms < 1000)
-			bk_usage("--timeout '%s': want at least 1s", arg);
+		a->store.timeout_ms = bk_arg_duration("timeout", arg);
 		break;
 	}
 }
@@ -129,19 +124,14 @@ parse(struct args *a)
 {
 	struct bk_fault f = BK_FAULT_INIT;
 	const char *arg;
-	char **words;
-	int key, n;
+	int key;
 
 	while ((key = bk_opt_next(&arg)) != -1) {
 		option(a, key, arg, &f);
 		if (bk_faulty(&f))
 			bk_usage_fault(&f);
 	}
-	if ((n = bk_operands(&words)) > 1)
-		bk_usage("want one store; '%s' is a second one", words[1]);
-	a->url = n == 1 ? words[0] : bk_ctx->env("BK_STORE");
-	if (a->url == NULL)
-		bk_usage("want the URL of a store, or BK_STORE set");
+	a->url = bk_arg_store();
 	if (a->name == NULL || a->outcome == NULL)
 		bk_usage("want --name and --outcome");
 	if (a->r.id != NULL && a->r.outcome != BK_COMMITTED)

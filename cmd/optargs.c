@@ -1,0 +1,43 @@
+#include "optargs.h"
+#include "fault.h"
+#include "names.h"
+#include "prog.h"
+#include "when.h"
+
+const char *
+bk_arg_name(const char *option, const char *arg)
+{
+	if (!bk_name_ok(arg))
+		bk_usage("--%s '%s': want letters, digits, '.', '_' and '-', "
+		    "first a letter or digit, 1 to %d bytes", option, arg,
+		    BK_NAME_MAX);
+	return arg;
+}
+
+int64_t
+bk_arg_duration(const char *option, const char *arg)
+{
+	struct bk_fault f = BK_FAULT_INIT;
+	int64_t ms;
+
+	if (bk_duration_parse(arg, &ms, &f) == -1)
+		bk_usage_fault(&f);
+	if (ms < 1000)
+		bk_usage("--%s '%s': want at least 1s", option, arg);
+	return ms;
+}
+
+const char *
+bk_arg_store(void)
+{
+	const char *url;
+	char **words;
+	int n;
+
+	if ((n = bk_operands(&words)) > 1)
+		bk_usage("want one store; '%s' is a second one", words[1]);
+	url = n == 1 ? words[0] : bk_ctx->env("BK_STORE");
+	if (url == NULL)
+		bk_usage("want the URL of a store, or BK_STORE set");
+	return url;
+}

@@ -1,0 +1,19 @@
+/*
+ * Arguments that several programs take alike.  What is wrong is wrong usage
+ * and does not return.
+ */
+#ifndef BK_OPTARGS_H
+#define BK_OPTARGS_H
+
+#include <stdint.h>
+
+/* ${arg} of --${option} as the name of a backup or a group. */
+const char *bk_arg_name(const char *option, const char *arg);
+
+/* A duration of at least a second, in ms. */
+int64_t bk_arg_duration(const char *option, const char *arg);
+
+/* The only operand, else BK_STORE: the URL of a store. */
+const char *bk_arg_store(void);
+
+#endif
