@@ -8,7 +8,7 @@ PATH=$PWD/$B/bin:${LAB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/bk-lab}:$PATH
 export PATH
 
 top=$(mktemp -d "${BENCH_DIR:-${TMPDIR:-/tmp}}/bk-bench-XXXXXX")
-server='' tunnel=''
+server='' tunnel='' trust=''
 finish() {
 	[ -z "$tunnel" ] || kill "$tunnel"
 	[ -z "${PGDATA:-}" ] || tests/lab/postgres stop "$top"
@@ -50,6 +50,7 @@ server_start() {
 
 # point: the peers at ${AWS_ENDPOINT_URL}.
 point() {
+	unset AWS_CA_BUNDLE		# rclone does not start with it
 	S3_ENDPOINT_URL=$AWS_ENDPOINT_URL
 	MC_HOST_lab=$(echo "$AWS_ENDPOINT_URL" | sed "s,://,&$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY@,")
 	MC_CONFIG_DIR=$top/mc
@@ -85,8 +86,9 @@ END
 		if curl -s --retry 20 --retry-connrefused --retry-delay 1 --retry-max-time 10 --cacert "$top/tls/ca.pem" \
 		    -o /dev/null "https://localhost:$port/"; then
 			AWS_ENDPOINT_URL=https://localhost:$port
-			AWS_CA_BUNDLE=$top/tls/ca.pem SSL_CERT_FILE=$top/tls/ca.pem
-			export AWS_ENDPOINT_URL AWS_CA_BUNDLE SSL_CERT_FILE
+			SSL_CERT_FILE=$top/tls/ca.pem
+			trust="env AWS_CA_BUNDLE=$SSL_CERT_FILE"
+			export AWS_ENDPOINT_URL SSL_CERT_FILE
 			point
 			return 0
 		fi
@@ -105,7 +107,7 @@ aws_bin=$(command -v aws || :)
 # write an object to standard output.
 up() {
 	case $1 in
-	aws) echo "$aws_bin s3 cp --quiet - s3://bench/$2" ;;
+	aws) echo "$trust $aws_bin s3 cp --quiet - s3://bench/$2" ;;
 	rclone) echo "rclone --quiet rcat LAB:bench/$2" ;;
 	s5cmd) echo "s5cmd pipe s3://bench/$2" ;;
 	mc) echo "mc --quiet pipe lab/bench/$2 > /dev/null" ;;
@@ -113,7 +115,7 @@ up() {
 }
 down() {
 	case $1 in
-	aws) echo "$aws_bin s3 cp --quiet s3://bench/$2 -" ;;
+	aws) echo "$trust $aws_bin s3 cp --quiet s3://bench/$2 -" ;;
 	rclone) echo "rclone --quiet cat LAB:bench/$2" ;;
 	s5cmd) echo "s5cmd cat s3://bench/$2" ;;
 	mc) echo "mc cat lab/bench/$2" ;;

@@ -50,7 +50,7 @@ def measure(command):
     """Run a shell command: wall and CPU seconds, MiB of all its processes."""
     peaks, stop = {}, threading.Event()
     start = time.monotonic()
-    child = subprocess.Popen(["sh", "-c", command + "\n:"], start_new_session=True,
+    child = subprocess.Popen(["sh", "-c", command + "\nexit $?"], start_new_session=True,
                              stdin=subprocess.DEVNULL)
     if os.nice(0) != 0:
         # Linux counts it within a session only (sched(7), autogroup).

@@ -106,7 +106,7 @@ whole() {
 	rules 'lost@POST .*uploadId#1'
 	bk-dump --name app "fake:?bytes=30000000" | bk-put "$U" > rec
 	curl -sf "http://127.0.0.1:$port/__log" > log
-	grep -q '^POST .*uploadId.* 404 ' log
+	grep -qE '^POST .*uploadId.* (404|412) ' log
 	[ "$(whole)" -eq 2 ]
 }
 
