@@ -109,7 +109,7 @@ up() {
 	case $1 in
 	aws) echo "$trust $aws_bin s3 cp --quiet - s3://bench/$2" ;;
 	rclone) echo "rclone --quiet rcat LAB:bench/$2" ;;
-	s5cmd) echo "s5cmd pipe s3://bench/$2" ;;
+	s5cmd) echo "s5cmd pipe s3://bench/$2 > /dev/null" ;;
 	mc) echo "mc --quiet pipe lab/bench/$2 > /dev/null" ;;
 	esac
 }
