@@ -276,8 +276,12 @@ background(void *arg)
 				    CURLINFO_PRIVATE, &p);
 				judge(h, (struct bk_http_req *)(void *)p, rc);
 			}
+		/*
+		 * No curl_multi_perform between reading what ended and the
+		 * poll: a transfer that it ends would be seen only when the
+		 * poll has slept its time.  New handles make poll return.
+		 */
 		nap = round_trip(h);
-		(void)curl_multi_perform(h->multi, &still);
 		if (!quit)
 			(void)curl_multi_poll(h->multi, NULL, 0, (int)nap, NULL);
 	} while (!quit);
