@@ -12,6 +12,14 @@
 
 #define CONNECT_MS 10000
 
+/*
+ * Buffers of a try.  libcurl takes one of them each time that it is called,
+ * so larger ones mean fewer turns of the loop.
+ */
+#define SEND 262144L
+#define RECEIVE 262144L
+#define RECEIVE_SMALL 65536L
+
 static size_t
 on_read(char *p, size_t size, size_t n, void *arg)
 {
@@ -184,7 +192,7 @@ set_method(struct bk_http_req *r)
 		(void)curl_easy_setopt(e, CURLOPT_SEEKDATA, r);
 		(void)curl_easy_setopt(e, CURLOPT_INFILESIZE_LARGE,
 		    (curl_off_t)r->bytes);
-		(void)curl_easy_setopt(e, CURLOPT_UPLOAD_BUFFERSIZE, 262144L);
+		(void)curl_easy_setopt(e, CURLOPT_UPLOAD_BUFFERSIZE, SEND);
 	}
 }
 
@@ -239,7 +247,8 @@ bk_http_try(struct bk_http_req *r, struct bk_fault *f)
 	(void)curl_easy_setopt(e, CURLOPT_WRITEDATA, r);
 	(void)curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
 	(void)curl_easy_setopt(e, CURLOPT_HEADERDATA, r);
-	(void)curl_easy_setopt(e, CURLOPT_BUFFERSIZE, 131072L);
+	(void)curl_easy_setopt(e, CURLOPT_BUFFERSIZE, r->into != NULL ?
+	    RECEIVE : RECEIVE_SMALL);
 	(void)curl_easy_setopt(e, CURLOPT_ERRORBUFFER, r->errbuf);
 	(void)curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, on_send);
 	(void)curl_easy_setopt(e, CURLOPT_PREREQDATA, r);
