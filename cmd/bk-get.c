@@ -163,6 +163,7 @@ main(int argc, char *argv[])
 	parse(&o);
 	bk_refuse_tty(STDOUT_FILENO);
 
+	bk_pipe_enlarge(STDOUT_FILENO);
 	if (!o.raw && (out = bk_stream_writer(STDOUT_FILENO, &f)) == NULL)
 		goto out;
 	if (bk_origin_open(&from, &o.which.origin, &f) == 0) {

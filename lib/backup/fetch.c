@@ -12,6 +12,7 @@
 #include "json.h"
 
 #define HOLD (1024 * 1024)
+#define PIECE (256 * 1024)		/* stays in a processor's own cache */
 
 struct fetch {
 	const struct bk_record *rec;
@@ -25,9 +26,8 @@ struct fetch {
 };
 
 static int
-take(void *arg, const void *p, size_t n, struct bk_fault *f)
+take_piece(struct fetch *fe, const void *p, size_t n, struct bk_fault *f)
 {
-	struct fetch *fe = arg;
 	const char *s = p;
 	size_t now;
 
@@ -48,6 +48,21 @@ take(void *arg, const void *p, size_t n, struct bk_fault *f)
 	memcpy(fe->hold + fe->held, s, n);
 	fe->held += n;
 	fe->seen += n;
+	return 0;
+}
+
+/* Of what a download hands over, each byte is gone over several times. */
+static int
+take(void *arg, const void *p, size_t n, struct bk_fault *f)
+{
+	const char *s = p;
+	size_t k;
+
+	for (; n > 0; s += k, n -= k) {
+		k = n < PIECE ? n : PIECE;
+		if (take_piece(arg, s, k, f) == -1)
+			return -1;
+	}
 	return 0;
 }
 
