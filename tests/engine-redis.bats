@@ -333,6 +333,9 @@ same_again() {
 		same_again
 		halt
 	done
+	printf '\377' | dd of="$(echo "$R2DATA"/appendonlydir/*.base.rdb)" bs=1 seek=5000 conv=notrunc 2> /dev/null
+	run -65 --separate-stderr bash -c "bk-dump redis://$R2DATA/appendonlydir > x"
+	said CRC-64
 	rm "$R2DATA"/appendonlydir/*.base.rdb
 	run -69 bash -c "bk-dump redis://$R2DATA/appendonlydir > x"
 	rm "$R2DATA"/appendonlydir/*

@@ -270,7 +270,7 @@ open_stream(struct bk_dump *d, const struct bk_redis_at *at, struct bk_fault *f)
 	for (i = 0; i < sizeof(copies) / sizeof(copies[0]); i++)
 		if (option(d, copies[i]) != NULL)
 			return bk_fault_set(f, BK_USAGE,
-			    "?%s= is for a copy of the file: redis:///PATH?server=…",
+			    "?%s= is for a copy of the file: redis:///PATH?server=HOST",
 			    copies[i]);
 	bk_name_from("", d->name);
 	memcpy(d->ext, "rdb", sizeof("rdb"));

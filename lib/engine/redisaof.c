@@ -264,8 +264,17 @@ bk_aof_header(uint8_t h[BLOCK], const char *name, const struct stat *st,
 	memcpy(h + 148, field, 7);
 }
 
+/* A base in RDB format is proven as an RDB file is. */
+static bool
+is_rdb(const char *name)
+{
+	size_t n = strlen(name);
+
+	return n > 4 && strcmp(name + n - 4, ".rdb") == 0;
+}
+
 static int
-read_part(const struct bk_aof *a, const struct part *p, uint8_t *chunk,
+read_part(const struct part *p, uint8_t *chunk, struct bk_marks *m,
     bk_sink_fn *sink, void *arg, struct bk_fault *f)
 {
 	uint64_t at = 0, left = (uint64_t)p->st.st_size;
@@ -276,13 +285,14 @@ read_part(const struct bk_aof *a, const struct part *p, uint8_t *chunk,
 		return -1;
 	for (; left > 0; left -= n, at += n) {
 		n = left < CHUNK ? (size_t)left : CHUNK;
-		if (bk_pread_all(p->fd, chunk, n, at, p->name, f) == -1) {
-			bk_fault_context(f, "'%s'", a->path);
+		if (bk_pread_all(p->fd, chunk, n, at, p->name, f) == -1)
 			return -1;
-		}
-		if (sink(arg, chunk, n, f) == -1)
+		if ((m != NULL && m->write(m, chunk, n, f) == -1) ||
+		    sink(arg, chunk, n, f) == -1)
 			return -1;
 	}
+	if (m != NULL && m->finish(m, f) == -1)
+		return -1;
 	n = (size_t)(-at & (BLOCK - 1));
 	memset(chunk, 0, BLOCK);
 	return n > 0 ? sink(arg, chunk, n, f) : 0;
@@ -292,17 +302,28 @@ int
 bk_aof_read(struct bk_aof *a, bk_sink_fn *sink, void *arg, struct bk_fault *f)
 {
 	uint8_t *chunk = malloc(CHUNK);
+	struct bk_marks *m = NULL;
 	size_t i;
-	int rc = -1;
+	int rc = -1, one;
 
 	if (chunk == NULL)
 		return bk_fault_errno(f, BK_IO, ENOMEM, "redis");
 	bk_aof_header(chunk, "./", &a->st, 0, '5');
 	if (sink(arg, chunk, BLOCK, f) == -1)
 		goto out;
-	for (i = 0; i < a->n; i++)
-		if (read_part(a, &a->parts[i], chunk, sink, arg, f) == -1)
+	for (i = 0; i < a->n; i++) {
+		if (is_rdb(a->parts[i].name) && (m = bk_marks_rdb(f)) == NULL)
 			goto out;
+		one = read_part(&a->parts[i], chunk, m, sink, arg, f);
+		if (m != NULL)
+			m->free(m);
+		m = NULL;
+		if (one == -1) {
+			bk_fault_context(f, "'%s/%s'", a->path,
+			    a->parts[i].name);
+			goto out;
+		}
+	}
 	memset(chunk, 0, 2 * BLOCK);
 	rc = sink(arg, chunk, 2 * BLOCK, f);
 out:

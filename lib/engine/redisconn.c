@@ -545,7 +545,7 @@ bk_redis_refused(const struct bk_redis *c, const char *command,
 			status = kinds[i].status;
 	if (strncmp(said, "NOPERM", 6) == 0)
 		return bk_fault_set(f, status,
-		    "'%s' refuses %s: %s; ACL SETUSER … +%s grants it", c->name,
+		    "'%s' refuses %s: %s; ACL SETUSER NAME +%s grants it", c->name,
 		    command, said, command);
 	return bk_fault_set(f, status, "'%s' refuses %s: %s", c->name, command,
 	    said);
