@@ -268,6 +268,26 @@ PY
 	[ "$(find store/.bk/manifest -type f | wc -l)" -eq 2 ]
 }
 
+@test "two at once beside a writer: what is listed is whole" {
+	for n in 1 2 3; do
+		put app; put app; put app
+		put app 3>&- &
+		bk-prune --keep-last 2 "$S" > /dev/null 2>&1 3>&- &
+		bk-prune --keep-last 2 "$S" > /dev/null 2>&1 || :
+		wait
+		all_whole
+		[ "$(listed | wc -l)" -ge 2 ]
+	done
+	run -0 --separate-stderr bk-prune --keep-last 2 "$S"
+	[ "$(listed | wc -l)" -eq 2 ]
+	hours_pass 26
+	bk-prune --keep-last 2 "$S" > /dev/null 3>&- &
+	bk-prune --keep-last 2 "$S" > /dev/null
+	wait
+	[ "$(payloads)" -eq 2 ] && [ "$(tombs)" -eq 0 ]
+	all_whole
+}
+
 # Run bk-prune with the words given, killed at its ${1}th change of the store.
 killed() {
 	local n=$1

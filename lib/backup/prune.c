@@ -164,6 +164,48 @@ sort(struct bk_prune *p, int (*order)(const void *, const void *))
 		qsort(p->item, p->len, sizeof(*p->item), order);
 }
 
+static int
+by_order(const void *va, const void *vb, void *arg)
+{
+	const struct bk_prune *p = arg;
+	const uint32_t *a = va, *b = vb;
+
+	return strcmp(p->item[*a].id, p->item[*b].id);
+}
+
+/* Once the items are in their last order. */
+static int
+make_order(struct bk_prune *p, struct bk_fault *f)
+{
+	uint32_t i;
+
+	if ((p->order = calloc(p->len + 1, sizeof(*p->order))) == NULL)
+		return bk_fault_set(f, BK_IO, "out of memory");
+	for (i = 0; i < p->len; i++)
+		p->order[i] = i;
+	if (p->len > 0)
+		qsort_r(p->order, p->len, sizeof(*p->order), by_order, p);
+	return 0;
+}
+
+size_t
+bk_prune_find(const struct bk_prune *p, const char *id)
+{
+	size_t from = 0, to = p->len, at;
+	int c;
+
+	while (from < to) {
+		at = from + (to - from) / 2;
+		if ((c = strcmp(id, p->item[p->order[at]].id)) == 0)
+			return p->order[at];
+		if (c < 0)
+			to = at;
+		else
+			from = at + 1;
+	}
+	return p->len;
+}
+
 struct payloads {
 	struct bk_prune *p;
 	const char *name;
@@ -276,15 +318,13 @@ guard_parents(struct bk_prune *p)
 	size_t i, k;
 
 	for (i = 0; i < p->len; i++) {
-		if (!p->item[i].keep || p->item[i].parent[0] == '\0')
+		if (!p->item[i].keep || p->item[i].parent[0] == '\0' ||
+		    (k = bk_prune_find(p, p->item[i].parent)) == p->len ||
+		    p->item[k].keep)
 			continue;
-		for (k = 0; k < p->len; k++)
-			if (!p->item[k].keep && strcmp(p->item[k].id,
-			    p->item[i].parent) == 0) {
-				p->item[k].keep = true;
-				p->item[k].why = "another record needs it";
-				changed = true;
-			}
+		p->item[k].keep = true;
+		p->item[k].why = "another record needs it";
+		changed = true;
 	}
 	return changed;
 }
@@ -375,7 +415,7 @@ bk_prune_plan(const struct bk_ctx *ctx, struct bk_store *s,
 	if (look_for_payloads(s, p, f) == -1)
 		return -1;
 	sort(p, by_time);
-	if (decide(p, f) == -1)
+	if (make_order(p, f) == -1 || decide(p, f) == -1)
 		return -1;
 	if (req->how != BK_PRUNE_RULES)
 		choose(p, req->yes);
@@ -391,6 +431,7 @@ bk_prune_release(struct bk_prune *p)
 		free(p->item[--p->len].key);
 	free(p->item);
 	free(p->in);
+	free(p->order);
 	bk_zone_free(p->zone);
 	json_decref(p->names);
 	json_decref(p->texts);

@@ -34,6 +34,7 @@ struct bk_prune_item {
 struct bk_prune {
 	struct bk_prune_item *item;	/* by name, time, id */
 	size_t len, size;
+	uint32_t *order;		/* indices of items, by id */
 	json_t *texts;			/* names and sources, each once */
 	json_t *names;			/* names concerned */
 	struct bk_retain_in *in;
@@ -70,6 +71,9 @@ struct bk_prune_req {
 int bk_prune_plan(const struct bk_ctx *ctx, struct bk_store *s,
     const struct bk_prune_req *req, struct bk_prune *p, struct bk_fault *f);
 void bk_prune_release(struct bk_prune *p);
+
+/* The index of the record with this id; p->len where there is none. */
+size_t bk_prune_find(const struct bk_prune *p, const char *id);
 
 /* Line ${i} of the plan as an object, a new reference; NULL on no memory. */
 json_t *bk_prune_line(const struct bk_prune *p, size_t i, struct bk_fault *f);

@@ -23,17 +23,6 @@ struct running {
 	uint64_t *left;
 };
 
-static size_t
-index_of(const struct bk_prune *p, const char *id)
-{
-	size_t i;
-
-	for (i = 0; i < p->len; i++)
-		if (strcmp(p->item[i].id, id) == 0)
-			break;
-	return i;
-}
-
 /* One more than the highest of its children that go.  Returns the highest. */
 static unsigned int
 find_levels(struct running *r)
@@ -50,7 +39,7 @@ find_levels(struct running *r)
 		changed = false;
 		for (i = 0; i < p->len; i++) {
 			if (p->item[i].keep || p->item[i].parent[0] == '\0' ||
-			    (k = index_of(p, p->item[i].parent)) == p->len ||
+			    (k = bk_prune_find(p, p->item[i].parent)) == p->len ||
 			    p->item[k].keep || r->level[k] > r->level[i])
 				continue;
 			r->level[k] = r->level[i] + 1;
@@ -75,7 +64,7 @@ leave(struct running *r, size_t i, const char *why)
 		(*r->left)++;
 		if (p->item[i].parent[0] == '\0')
 			break;
-		i = index_of(p, p->item[i].parent);
+		i = bk_prune_find(p, p->item[i].parent);
 		why = "a backup that was left needs it";
 	}
 }
