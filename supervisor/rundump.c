@@ -359,6 +359,33 @@ tried(const struct bk_runjob *j, const char *name)
 	return false;
 }
 
+/* One line of bk-dump --list: a fault of its own joins ${f}. */
+static int
+dump_part(struct bk_runjob *j, const json_t *part, struct bk_fault *f)
+{
+	const char *db = bk_json_get_text(part, "name");
+	const char *url = bk_json_get_text(part, "source");
+	struct bk_buf name = BK_BUF_INIT(8192);
+	struct bk_fault own = BK_FAULT_INIT;
+	char word[BK_NAME_MAX + 1] = "";
+	int rc = -1;
+
+	if (db == NULL || url == NULL)
+		(void)bk_fault_set(&own, BK_BUG, "bk-dump --list: no names");
+	else if (bk_buf_addf(&name, &own, "%s%s%s", j->job->name,
+	    *db == '.' ? "" : "-", db) == 0) {
+		bk_name_from(name.p, word);
+		rc = tried(j, word) ? bk_fault_set(&own, BK_CONFIG,
+		    "two databases give backups of one name, '%s'", word) :
+		    dump_source(j, word, url, &own);
+	}
+	bk_run_cause(j, &own);
+	if (rc == -1)
+		(void)bk_fault_set(f, own.status, "%s: %s", word, own.text);
+	bk_buf_release(&name);
+	return rc;
+}
+
 /*
  * The databases of a server: bk-dump --list prints {"name":…,"source":…} for
  * each, and the roles last, under the name ".roles".
@@ -366,10 +393,10 @@ tried(const struct bk_runjob *j, const char *name)
 static int
 dump_each(struct bk_runjob *j, const char *url, struct bk_fault *f)
 {
-	struct bk_buf out = BK_BUF_INIT(LIST_MAX), name = BK_BUF_INIT(1024);
+	struct bk_buf out = BK_BUF_INIT(LIST_MAX);
 	struct bk_args a = BK_ARGS_INIT;
-	char word[BK_NAME_MAX + 1];
-	const char *p, *nl, *db;
+	const char *p, *nl;
+	bool failed = false;
 	json_t *o;
 	int rc = -1;
 
@@ -388,22 +415,17 @@ dump_each(struct bk_runjob *j, const char *url, struct bk_fault *f)
 			rc = bk_fault_set(f, BK_BUG, "bk-dump --list: a torn line");
 			break;
 		}
-		bk_buf_reset(&name);
-		db = bk_json_get_text(o, "name");
-		if (db == NULL || bk_json_get_text(o, "source") == NULL)
-			rc = bk_fault_set(f, BK_BUG, "bk-dump --list: no names");
-		else if ((rc = bk_buf_addf(&name, f, "%s%s%s", j->job->name,
-		    *db == '.' ? "" : "-", db)) == 0) {
-			bk_name_from(name.p, word);
-			rc = tried(j, word) ? bk_fault_set(f, BK_CONFIG,
-			    "two databases give backups of one name, '%s'", word) :
-			    dump_source(j, word, bk_json_get_text(o, "source"), f);
-		}
+		/* One that fails does not keep the next from being tried. */
+		if (dump_part(j, o, f) == -1)
+			failed = true;
 		json_decref(o);
+		if (j->run->signal != 0)
+			break;
 	}
+	if (failed)
+		rc = -1;
 out:
 	bk_buf_release(&out);
-	bk_buf_release(&name);
 	bk_args_release(&a);
 	return rc;
 }

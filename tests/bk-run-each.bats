@@ -79,4 +79,5 @@ print(*sorted(json.loads(l)['name'] for l in open('list')))")" = \
 	psql -Xq -d postgres -c 'DROP DATABASE "We-ird-1"'
 	said "backups of one name, 'all-We-ird-1'"
 	[ ! -e store/.bk/group ]
+	[ "$(find store/.bk/manifest -name '*.json' | wc -l)" -eq 4 ]
 }
