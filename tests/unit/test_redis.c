@@ -1,10 +1,15 @@
 /*
  * redis: the marks of RDB files, in pieces of any size; where a server is;
- * what INFO says; the header of a member.
+ * what INFO says; the header of a member; servers that answer strangely.
  */
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "redis.h"
 #include "tap.h"
@@ -204,9 +209,98 @@ headers(void)
 	}
 }
 
+/* A server that says ${text} to one client, whatever it is asked. */
+static pid_t
+serve(const struct bk_redis_at *at, const char *text)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), c;
+	char drop[4096];
+	pid_t pid;
+
+	memcpy(un.sun_path, at->socket, sizeof(un.sun_path));
+	(void)unlink(at->socket);
+	if (fd == -1 || bind(fd, (const struct sockaddr *)&un,
+	    sizeof(un)) == -1 || listen(fd, 1) == -1 || (pid = fork()) == -1)
+		return -1;
+	if (pid == 0) {
+		alarm(30);
+		if ((c = accept(fd, NULL, NULL)) == -1 ||
+		    write(c, text, strlen(text)) == -1)
+			_exit(1);
+		(void)shutdown(c, SHUT_WR);
+		while (read(c, drop, sizeof(drop)) > 0)
+			;
+		_exit(0);
+	}
+	close(fd);
+	return pid;
+}
+
+static int
+collect(void *arg, const void *p, size_t n, struct bk_fault *f)
+{
+	return bk_buf_add(arg, p, n, f);
+}
+
+#define MARK "0123456789012345678901234567890123456789"
+
+static void
+transfers(void)
+{
+	static const struct {
+		const char *said, *got;
+		int status;
+	} rows[] = {
+		{ "+OK\r\n+OK\r\n$5\r\nhello", "hello", 0 },
+		{ "+OK\r\n-ERR what\r\n\n\n$5\r\nhello*1", "hello", 0 },
+		{ "+OK\r\n+OK\r\n$EOF:" MARK "\r\nhello" MARK, "hello", 0 },
+		{ "+OK\r\n+OK\r\n$EOF:" MARK "\r\n" MARK, "", 0 },
+		{ "+OK\r\n+OK\r\n$5\r\nhell", NULL, BK_UNAVAILABLE },
+		{ "+OK\r\n+OK\r\n$EOF:" MARK "\r\nhello", NULL,
+		    BK_UNAVAILABLE },
+		{ "+OK\r\n+OK\r\n$EOF:" MARK "\r\nhello0123456789", NULL,
+		    BK_UNAVAILABLE },
+		{ "+OK\r\n+OK\r\n$EOF:short\r\nhello", NULL,
+		    BK_UNAVAILABLE },
+		{ "+OK\r\n+OK\r\n-NOMASTERLINK no\r\n", NULL,
+		    BK_UNAVAILABLE },
+		{ "+OK\r\n+OK\r\n-NOPERM no\r\n", NULL, BK_NOPERM },
+		{ "-NOAUTH no\r\n", NULL, BK_NOPERM },
+		{ "+OK\r\n+OK\r\n$-1\r\n", NULL, BK_UNAVAILABLE },
+		{ "HTTP/1.0 400 Bad\r\n\r\n", NULL, BK_UNAVAILABLE },
+		{ "$99999999999999999999\r\n", NULL, BK_UNAVAILABLE },
+		{ "*2\r\n*1\r\n*1\r\n*1\r\n*1\r\n+x\r\n", NULL,
+		    BK_UNAVAILABLE },
+		{ "", NULL, BK_UNAVAILABLE },
+	};
+	struct bk_redis_at at = { .port = 1 };
+	struct bk_buf none = BK_BUF_INIT(1);
+	size_t i;
+
+	snprintf(at.socket, sizeof(at.socket), "%s/s", tap_dir());
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct bk_buf got = BK_BUF_INIT(4096);
+		struct bk_fault f = BK_FAULT_INIT;
+		pid_t pid = serve(&at, rows[i].said);
+		struct bk_redis *c = bk_redis_connect(&tap_ctx, &at, &none, 0,
+		    &f);
+
+		if (c != NULL)
+			(void)bk_redis_sync(c, collect, &got, &f);
+		ok(f.status == rows[i].status, "transfer %zu: %s", i, f.text);
+		if (rows[i].got != NULL)
+			ok_text(bk_buf_text(&got), rows[i].got, "what came");
+		bk_redis_free(c);
+		bk_buf_release(&got);
+		(void)waitpid(pid, NULL, 0);
+	}
+}
+
 int
 main(void)
 {
+	transfers();
 	marks();
 	versions();
 	places();
