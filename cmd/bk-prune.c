@@ -57,7 +57,7 @@ static const struct bk_opt opts[] = {
 	{ MAX_DELETE, "max-delete", "N", "delete nothing where the plan deletes more than N", 0 },
 	{ GRACE, "grace", "DURATION", "how long what is deleted now can be undone (24h)", 0 },
 	{ ID, "id", "ID", "delete this backup", BK_OPT_MANY },
-	{ ALL, "all", NULL, "delete all backups, of the names given; wants --yes", 0 },
+	{ ALL, "all", NULL, "delete all backups, or all of the names given", 0 },
 	{ YES, "yes", NULL, "delete also the last good backup", 0 },
 	{ UNDO, "undo", "ID", "bring back a backup that was deleted", BK_OPT_MANY },
 	{ SWEEP, "sweep", NULL, "remove what interrupted uploads left", 0 },
