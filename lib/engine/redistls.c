@@ -9,6 +9,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,13 +58,16 @@ static int
 expect(SSL *ssl, const char *host)
 {
 	unsigned char addr[sizeof(struct in6_addr)];
+	char name[sizeof(((struct bk_redis_at *)NULL)->host)];
 
+	/* OpenSSL's macro casts const away. */
+	snprintf(name, sizeof(name), "%s", host);
 	if (inet_pton(AF_INET, host, addr) == 1 ||
 	    inet_pton(AF_INET6, host, addr) == 1)
 		return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl),
 		    host) == 1 ? 0 : -1;
 	return SSL_set1_host(ssl, host) == 1 &&
-	    SSL_set_tlsext_host_name(ssl, host) == 1 ? 0 : -1;
+	    SSL_set_tlsext_host_name(ssl, name) == 1 ? 0 : -1;
 }
 
 struct bk_redis_tls *
