@@ -35,7 +35,7 @@ offers() {
 		offers "${p##*/bk-}"
 	done
 	offers backup
-	run -0 complete_words bk re
+	run -0 complete_words bk rest
 	[ "$output" = restore ]
 	run -0 complete_words bk backup --zs
 	[ "$output" = --zstd ]

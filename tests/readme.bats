@@ -98,7 +98,7 @@ section() {
 	done
 	for p in "$B"/bin/bk*; do
 		grep -q "^| \`${p##*/}\`" "$root/README.md"
-		grep -q "[.]It [.]*Xr ${p##*/} 1" "$root/man/bk.7"
+		grep -q "[.]It [.]*Xr ${p##*/} [18]" "$root/man/bk.7"
 	done
 	for f in $(grep -o '`\(tests\|examples\)/[^`<>]*`' "$root/README.md" | tr -d '`'); do
 		# shellcheck disable=SC2086
