@@ -5,6 +5,7 @@
 #ifndef BK_STORE_CONFORM_H
 #define BK_STORE_CONFORM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "store.h"
@@ -20,6 +21,8 @@ struct conform {
 	unsigned int doomed;	/* keys removed at once: 1100 */
 	size_t part;		/* size from which a put is made of parts */
 	size_t debris;		/* bytes from which a killed put leaves a trace */
+	/* MinIO lists unfinished uploads of a key that is asked for only. */
+	bool hides_debris;
 };
 
 void store_conform(const struct conform *c);
