@@ -234,3 +234,18 @@ hostile() {
 	[ $status -eq 130 ]
 	[ -z "$(ls -A out)" ]
 }
+
+@test "a URL that names a host is no path here: nothing else is taken for it" {
+	mkdir tree out
+	echo x > tree/a
+	bk-dump "files://$PWD/tree" > s
+	for url in "files://srv$PWD/tree" "files://me@$PWD/tree" "files://localhost:1$PWD/tree"; do
+		run -64 --separate-stderr bk-dump "$url"
+		said 'want an absolute path: files:///dir'
+		run -64 --separate-stderr bash -c "bk-restore --into '${url%tree}out/new' < s"
+		said 'want an absolute path: files:///dir'
+		[ -z "$(ls -A out)" ]
+	done
+	bk-restore --into "files://localhost$PWD/out/new" < s
+	[ "$(cat out/new/a)" = x ]
+}

@@ -115,3 +115,14 @@ sq() { sqlite3 -batch "$@"; }
 	wait $dump || true
 	[ -z "$(ls -A tmp)" ]
 }
+
+@test "a URL that names a host is refused; more slashes than three are one" {
+	sq a.db "CREATE TABLE t(a); INSERT INTO t VALUES (7)"
+	run -64 --separate-stderr bk-dump "sqlite://srv$PWD/a.db"
+	said "names the host 'srv'"
+	bk-dump "sqlite:///$PWD/a.db" > s
+	run -64 --separate-stderr bash -c "bk-restore --into 'sqlite://srv$PWD/b.db' < s"
+	[ ! -e b.db ]
+	bk-restore --into "sqlite:///$PWD/b.db" < s
+	[ "$(sq b.db "SELECT a FROM t")" = 7 ]
+}

@@ -298,6 +298,18 @@ bk_uri_allow(const struct bk_uri *u, const char *const *allowed,
 }
 
 int
+bk_uri_local(const struct bk_uri *u, const char *form, struct bk_fault *f)
+{
+	if (u->host[0] != '\0' && strcmp(u->host, "localhost") != 0)
+		return bk_fault_set(f, BK_USAGE, "'%s' names the host '%s': "
+		    "want an absolute path: %s", u->text, u->host, form);
+	if (u->user != NULL || u->port != -1 || u->path[0] != '/')
+		return bk_fault_set(f, BK_USAGE,
+		    "'%s': want an absolute path: %s", u->text, form);
+	return 0;
+}
+
+int
 bk_uri_encode(struct bk_buf *b, const char *s, bool slash, struct bk_fault *f)
 {
 	size_t n;

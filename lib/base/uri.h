@@ -50,6 +50,13 @@ const char *bk_uri_opt(const struct bk_uri *u, const char *name);
 int bk_uri_allow(const struct bk_uri *u, const char *const *allowed,
     struct bk_fault *f);
 
+/*
+ * Is ${u} a place on this host: an absolute path, without user or port, and
+ * with no host but "localhost" (RFC 8089)?  "files://srv/app" names the host
+ * "srv" and is 64, not "/app"; ${form} is what the fault asks for.
+ */
+int bk_uri_local(const struct bk_uri *u, const char *form, struct bk_fault *f);
+
 /* Append ${s} percent-encoded; '/' stays if ${slash}.  Unreserved: RFC 3986. */
 int bk_uri_encode(struct bk_buf *b, const char *s, bool slash,
     struct bk_fault *f);

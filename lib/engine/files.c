@@ -102,13 +102,13 @@ bk_files_tool(const struct bk_ctx *ctx, char *path, char *version,
 }
 
 static int
-check_tree(const char *path, struct bk_fault *f)
+check_tree(const struct bk_uri *u, struct bk_fault *f)
 {
+	const char *path = u->path;
 	struct stat st;
 
-	if (path[0] != '/')
-		return bk_fault_set(f, BK_USAGE,
-		    "'%s': want an absolute path: files:///dir", path);
+	if (bk_uri_local(u, "files:///dir", f) == -1)
+		return -1;
 	if (stat(path, &st) == -1)
 		return bk_fault_errno(f, 0, errno, "cannot read '%s'", path);
 	if (!S_ISDIR(st.st_mode))
@@ -126,7 +126,7 @@ files_dump_open(struct bk_dump *d, struct bk_fault *f)
 	char version[PATH_MAX], *end;
 	struct files *k;
 
-	if (check_tree(req->uri->path, f) == -1 ||
+	if (check_tree(req->uri, f) == -1 ||
 	    bk_files_args(req->args, f) == -1)
 		return -1;
 	if ((d->priv = k = calloc(1, sizeof(*k))) == NULL ||

@@ -175,10 +175,8 @@ bk_files_restore_open(struct bk_restore *r, struct bk_fault *f)
 	const char *path = r->req->target->path;
 	struct back *b;
 
-	if (path[0] != '/')
-		return bk_fault_set(f, BK_USAGE,
-		    "'%s': want an absolute path: files:///dir",
-		    r->req->target->text);
+	if (bk_uri_local(r->req->target, "files:///dir", f) == -1)
+		return -1;
 	if ((r->priv = b = calloc(1, sizeof(*b))) == NULL)
 		return bk_fault_errno(f, BK_IO, ENOMEM, "'%s'", path);
 	b->place.max = b->dir.max = b->tmp.max = b->tree.max = PATH_MAX;

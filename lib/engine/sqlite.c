@@ -124,13 +124,13 @@ open_source(const struct bk_dump_req *req, struct lite *k, int flags,
 }
 
 static int
-check_file(const char *path, struct bk_fault *f)
+check_file(const struct bk_uri *u, struct bk_fault *f)
 {
+	const char *path = u->path;
 	struct stat st;
 
-	if (path[0] != '/')
-		return bk_fault_set(f, BK_USAGE,
-		    "'%s': want an absolute path: sqlite:///path", path);
+	if (bk_uri_local(u, "sqlite:///path", f) == -1)
+		return -1;
 	if (stat(path, &st) == -1)
 		return bk_fault_errno(f, 0, errno, "cannot open '%s'", path);
 	if (!S_ISREG(st.st_mode))
@@ -166,7 +166,7 @@ lite_dump_open(struct bk_dump *d, struct bk_fault *f)
 	struct lite *k;
 	int rc;
 
-	if (check_file(req->uri->path, f) == -1)
+	if (check_file(req->uri, f) == -1)
 		return -1;
 	if ((d->priv = k = calloc(1, sizeof(*k))) == NULL)
 		return bk_fault_errno(f, BK_IO, ENOMEM, "sqlite");

@@ -53,7 +53,9 @@ find_place(struct back *b, const char *path, struct bk_fault *f)
 	size_t i;
 	int rc = -1;
 
-	if (path[0] != '/' || slash[1] == '\0')
+	if (bk_uri_local(b->req->target, "sqlite:///path", f) == -1)
+		return -1;
+	if (slash[1] == '\0')
 		return bk_fault_set(f, BK_USAGE,
 		    "'%s': want an absolute path: sqlite:///path",
 		    b->req->target->text);
@@ -175,7 +177,7 @@ integrity(struct back *b, struct bk_fault *f)
 	sqlite3_stmt *s = NULL;
 	int rc = -1;
 
-	if (bk_buf_adds(&uri, "file:", f) == -1 ||
+	if (bk_buf_adds(&uri, "file://", f) == -1 ||
 	    bk_uri_encode(&uri, bk_buf_text(&b->tmp), true, f) == -1 ||
 	    bk_buf_adds(&uri, "?immutable=1", f) == -1)
 		goto out;
