@@ -77,11 +77,17 @@ open_std(void)
 {
 	int fd;
 
-	/* A closed descriptor 0 to 2 would be taken by the next open. */
-	do
+	/*
+	 * A closed descriptor 0 to 2 would be taken by the next open.  What is
+	 * written on a closed standard output is lost: that fails, as it should.
+	 */
+	do {
 		if ((fd = open("/dev/null", O_RDWR)) == -1)
 			_exit(BK_IO);
-	while (fd <= 2);
+		if (fd == STDOUT_FILENO && (close(fd) == -1 ||
+		    open("/dev/null", O_RDONLY) != fd))
+			_exit(BK_IO);
+	} while (fd <= STDERR_FILENO);
 	close(fd);
 }
 

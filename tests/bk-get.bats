@@ -164,3 +164,15 @@ print(json.dumps(r))" > bent
 	[ "$status" -eq 141 ] && [ -z "$stderr" ]
 	run -74 --separate-stderr bash -c 'bk-get --raw < rec > /dev/full'
 }
+
+@test "a standard output that is closed: 74, nothing is told to be written" {
+	mkdir closed
+	bk-dump 'fake:?bytes=1000' --name x > s
+	bk-put "file://$PWD/closed" < s > rec
+	for cmd in 'bk-get --raw < rec' 'bk-get < rec' 'bk-dump fake:' 'bk-compress < s' \
+	    "bk-list file://$PWD/closed" 'bk-tag -t a=b < rec'; do
+		run -74 --separate-stderr bash -c "$cmd >&-"
+		said "cannot write 'standard output': Bad file descriptor"
+	done
+	bk-restore --into fake: < rec >&-
+}
