@@ -6,6 +6,7 @@
  * Memory: the download's (--memory) and 4 MiB, and with --decode what the
  * codec takes (bk-compress(1)).
  */
+#include <string.h>
 #include <unistd.h>
 
 #include "names.h"
@@ -150,6 +151,18 @@ get_stream(struct bk_origin *from, struct bk_stream_out *out,
 	return rc;
 }
 
+/* Is a stream what our output was to be?  Known before the options are. */
+static bool
+streams(int argc, char *const argv[])
+{
+	int i;
+
+	for (i = 1; i < argc; i++)
+		if (strcmp(argv[i], "--raw") == 0)
+			return false;
+	return true;
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -159,6 +172,8 @@ main(int argc, char *argv[])
 	struct bk_origin from = BK_ORIGIN_INIT;
 	struct bk_stream_out *out = NULL;
 
+	if (streams(argc, argv))
+		bk_usage_tells(bk_tell_stream);
 	bk_init(&prog, argc, argv);
 	parse(&o);
 	bk_refuse_tty(STDOUT_FILENO);

@@ -176,3 +176,9 @@ print(json.dumps(r))" > bent
 	done
 	bk-restore --into fake: < rec >&-
 }
+
+@test "wrong usage is what the next stage exits with; no line of ours in raw output" {
+	run -64 --separate-stderr bash -c "bk-get --nonsense | bk-put --create file://$PWD/none"
+	run -64 --separate-stderr bash -c "bk-get --nonsense --raw"
+	[ -z "$output" ]
+}
