@@ -55,3 +55,11 @@ end() { tail -n 1 "$1" | LC_ALL=C sed 's|.*{"end"|{"end"|'; }
 	run -65 --separate-stderr bash -c "bk-dump fake: | bk-restore --into exec: -- sh -c 'cat >/dev/null; echo no >&2; exit 9'"
 	said "'sh' exited 9: no"
 }
+
+@test "the reason is not the hint that follows it" {
+	run -65 --separate-stderr bk-dump exec: --name x -- sh -c \
+		'echo "tool: unrecognized option --x" >&2
+		echo "tool: hint: Try tool --help for more information." >&2
+		echo "Try tool --help" >&2; exit 1'
+	said "exited 1: tool: unrecognized option --x"
+}

@@ -51,6 +51,14 @@ bk_stop_take(const struct bk_ctx *ctx)
 	    read(ctx->stop, &wish, 1) == 1;
 }
 
+/* Advice, as getopt_long's callers and pg_dump give it after the reason. */
+static bool
+is_hint(const char *p, size_t n)
+{
+	return memmem(p, n, ": hint: ", 8) != NULL ||
+	    (n > 4 && memcmp(p, "Try ", 4) == 0);
+}
+
 void
 bk_child_reason(const char *tail, char *out, size_t size)
 {
@@ -62,7 +70,7 @@ bk_child_reason(const char *tail, char *out, size_t size)
 		n = (size_t)(end - p);
 		while (n > 0 && isspace((unsigned char)p[n - 1]))
 			n--;
-		if (n == 0)
+		if (n == 0 || (best_n > 0 && is_hint(p, n)))
 			continue;
 		best = p;
 		best_n = n;

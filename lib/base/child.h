@@ -58,7 +58,7 @@ bool bk_stop_take(const struct bk_ctx *ctx);
 /*
  * The line of ${tail} that tells best what went wrong: the first with
  * "error:", "error " and a number, or "fatal" in any case, else the last that
- * is not blank; cut to ${size}.  "" if there is none.
+ * is neither blank nor a hint; cut to ${size}.  "" if there is none.
  */
 void bk_child_reason(const char *tail, char *out, size_t size);
 
