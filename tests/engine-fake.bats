@@ -30,3 +30,9 @@ setup() { cd "$BATS_TEST_TMPDIR" || exit; }
 	[ "$(gzip -c text | wc -c)" -lt 600000 ]
 	bk-restore --into 'fake:?bytes=1M&text=1' < s
 }
+
+@test "a stage that names itself is not named twice by those behind" {
+	run -3 --separate-stderr bash -c "bk-dump 'fake:?fail-after=1000&exit=3&bytes=100000' |
+	    bk-put --create 'file://$BATS_TEST_TMPDIR/st'"
+	[[ "$stderr" == *"bk-put: nothing stored: fake: failed after 1000 bytes"* ]]
+}

@@ -255,10 +255,13 @@ tell(const json_t *o, struct bk_fault *f)
 	const char *stage = bk_json_get_text(o, "stage");
 	const char *reason = bk_json_get_text(o, "reason");
 	int64_t status = bk_json_get_int(o, "status");
+	size_t n = stage == NULL ? 0 : strlen(stage);
+	bool named = n > 0 && reason != NULL && strncmp(reason, stage, n) == 0 &&
+	    strncmp(reason + n, ": ", 2) == 0;
 
 	bk_fault_set(f, status >= 1 && status <= 127 ? (int)status : BK_DATA,
-	    "%s: %s", stage == NULL ? "an earlier stage" : stage,
-	    reason == NULL ? "failed" : reason);
+	    "%s%s%s", named ? "" : stage == NULL ? "an earlier stage" : stage,
+	    named ? "" : ": ", reason == NULL ? "failed" : reason);
 	f->upstream = true;
 	return -1;
 }
