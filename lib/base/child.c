@@ -276,6 +276,9 @@ wait_for(struct bk_child *c, int want, int64_t deadline, struct bk_fault *f)
 		if (p[4].revents != 0 ||
 		    (p[5].revents != 0 && bk_stop_take(c->ctx)))
 			return bk_fault_set(f, BK_DATA, "stopped");
+		/* One that never stops talking has a deadline too. */
+		if (deadline != 0 && c->ctx->mono() >= deadline)
+			return bk_fault_set(f, BK_DATA, "timeout");
 	}
 }
 

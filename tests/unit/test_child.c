@@ -234,6 +234,40 @@ tail_is_bounded(void)
 	bk_child_free(c);
 }
 
+static long late_lines;
+static int64_t late_from;
+
+/* A log slower than the child talks; one that goes on far too long is killed. */
+static void
+slow_log(enum bk_level level, const char *fmt, ...)
+{
+	int64_t until = tap_ctx.mono() + 1;
+
+	(void)level;
+	(void)fmt;
+	if (until > late_from && ++late_lines > 6 * BK_TAIL_MAX)
+		_exit(1);
+	while (late_lines % 64 == 0 && tap_ctx.mono() < until)
+		;
+}
+
+static void
+endless_talk(void)
+{
+	struct bk_fault f = BK_FAULT_INIT;
+	struct bk_ctx ctx = tap_ctx;
+	const char *argv[] = { "sh", "-c", "yes x >&2 & exec yes x >&2", NULL };
+	struct bk_child_spec s = { .argv = argv, .in = -1 };
+	struct bk_child *c;
+
+	ctx.log = slow_log;
+	s.deadline = late_from = tap_ctx.mono() + 50;
+	c = bk_child_start(&ctx, &s, &f);
+	ok_int(bk_child_finish(c, NULL, NULL, &f), -1, "one that talks for ever");
+	ok_text(f.text, "timeout", "has a deadline too");
+	bk_child_stop(c, 0);
+}
+
 int
 main(void)
 {
@@ -246,5 +280,6 @@ main(void)
 	capturing();
 	parent_death();
 	tail_is_bounded();
+	endless_talk();
 	return done();
 }
