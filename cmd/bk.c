@@ -5,10 +5,12 @@
  * directory of this program, else from PATH.
  */
 #include <sys/mman.h>
+#include <sys/wait.h>
 
 #include <errno.h>
 #include <limits.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,6 +81,30 @@ add_opt(struct stage *s, const char *option, const char *value)
 	add(s, value);
 }
 
+/* Show a manual page; man(1) exits 16 where there is none. */
+static int
+show_page(const char *word, char *page)
+{
+	static char man[] = "man";
+	char *argv[] = { man, page, NULL };
+	int err, status = 0;
+	pid_t pid;
+
+	(void)signal(SIGPIPE, SIG_DFL);
+	if ((err = posix_spawnp(&pid, man, NULL, NULL, argv, environ)) != 0) {
+		bk_say(BK_LOG_ERROR, "cannot run 'man': %s", strerror(err));
+		return BK_UNAVAILABLE;
+	}
+	while (waitpid(pid, &status, 0) == -1 && errno == EINTR)
+		;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return 0;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 16)
+		bk_usage("'%s' has no manual page; 'bk help' lists the words",
+		    word);
+	return BK_UNAVAILABLE;
+}
+
 static int
 help(char **rest, int n)
 {
@@ -91,9 +117,7 @@ help(char **rest, int n)
 		    strcmp(rest[0], "backup") == 0 || strcmp(rest[0], "help") == 0;
 		snprintf(page, sizeof(page), "bk%s%s", own ? "" : "-",
 		    own ? "" : rest[0]);
-		execlp("man", "man", page, (char *)NULL);
-		bk_say(BK_LOG_ERROR, "cannot run 'man': %s", strerror(errno));
-		return BK_UNAVAILABLE;
+		return show_page(rest[0], page);
 	}
 	printf("bk: database backups as Unix pipelines\n\n");
 	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)

@@ -199,3 +199,11 @@ on_tty() {
 	run -64 bk help a b
 	[ ! -e store ]
 }
+
+@test "help of what is no word: 64, whatever man says" {
+	mkdir bin
+	printf '#!/bin/sh\necho "No manual entry for $1" >&2\nexit 16\n' > bin/man
+	chmod +x bin/man
+	PATH=$PWD/bin:$PATH run -64 --separate-stderr bk help nope
+	said "'nope' has no manual page"
+}
