@@ -40,9 +40,9 @@ manifests() {
 	find "$1/.bk/manifest" -name '*.json' 2>/dev/null | wc -l
 }
 
-# Process ${1} ends within a second (or two, as SECONDS counts them).
+# Process ${1} ends: within a second, or five where the machine is loaded.
 gone() {
-	local end=$((SECONDS + 2))
+	local end=$((SECONDS + 5))
 
 	while grep -qs '^State:[[:space:]]*[^Z]' "/proc/$1/status"; do
 		[ $SECONDS -lt $end ] || return 1
