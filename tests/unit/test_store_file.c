@@ -529,7 +529,7 @@ int
 main(void)
 {
 	static const struct conform file = { "file", fresh, again, NULL, 2500,
-		1100, 1024 * 1024, 3 * 1024 * 1024 };
+		1100, 1024 * 1024, 3 * 1024 * 1024, false };
 
 	store_conform(&file);
 	urls();
