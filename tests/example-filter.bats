@@ -29,8 +29,11 @@ payload() {
 	seq 300000 > plain
 	stream - < plain > in
 	run bash -c 'set -o pipefail
-		bk-xz < in | bk-compress --zstd | bk-compress -d | bk-xz -d > a &&
-		bk-compress < in | bk-xz | bk-xz -d | bk-compress -d > b'
+		bk-xz < in | bk-compress --zstd | bk-compress -d | bk-xz -d > a ||
+		{ echo "a: ${PIPESTATUS[*]}"; exit 1; }
+		bk-compress < in | bk-xz | bk-xz -d | bk-compress -d > b ||
+		{ echo "b: ${PIPESTATUS[*]}"; exit 1; }'
+	echo "$output"
 	[ "$status" -eq 0 ]
 	payload < a | cmp - plain
 	payload < b | cmp - plain
