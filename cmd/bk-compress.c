@@ -64,16 +64,16 @@ open_codec(void *arg, const json_t *filter, bk_sink_fn *sink, void *sinkarg,
 }
 
 /*
- * Undoing leaves a processor to the main thread, which then has as much to do
- * as a worker: SHA-256, CRC and twice the bytes through pipes.
+ * More workers than THREADS_UNDO wait for the main thread, which has the CRC
+ * and twice the bytes through pipes to do.
  */
 static int
 threads_default(bool undo)
 {
 	long n = sysconf(_SC_NPROCESSORS_ONLN);
 
-	if (undo)
-		n = n > THREADS_UNDO ? THREADS_UNDO : n - 1;
+	if (undo && n > THREADS_UNDO)
+		n = THREADS_UNDO;
 	return n < 1 ? 1 : n > THREADS_AUTO ? THREADS_AUTO : (int)n;
 }
 
