@@ -1,30 +1,15 @@
 load helper
+load s3
 
 # One fault in each request of a put over S3, in turn: committed exactly once
 # and 0, or not at all and not 0; never longer than the time limit.
 
 setup_file() {
-	local lab="$BATS_FILE_TMPDIR/s3" out
-	if ! out=$(LAB_OWNER=$$ "$BATS_TEST_DIRNAME/lab/s3" start "$lab" 2> "$BATS_FILE_TMPDIR/why"); then
-		[ "${CI:-}" != true ] || return 1
-		skip "$(cat "$BATS_FILE_TMPDIR/why")"
-	fi
-	eval "$out"
-	mkfifo "$BATS_FILE_TMPDIR/port"
-	"$BATS_TEST_DIRNAME/fault/faultproxy.py" "${AWS_ENDPOINT_URL#http://}" \
-	    > "$BATS_FILE_TMPDIR/port" 2> /dev/null 3>&- &
-	PROXY=$!
-	read -r port < "$BATS_FILE_TMPDIR/port"
-	export PROXY SERVER=$AWS_ENDPOINT_URL AWS_ENDPOINT_URL=http://127.0.0.1:$port
+	s3_start
 	: | AWS_ENDPOINT_URL=$SERVER bk-put --create --raw --name x --engine x --ext x s3://fault > /dev/null 2>&1 || :
 	bk-dump --name app 'fake:?bytes=1000' > "$BATS_FILE_TMPDIR/small"
 	bk-dump --name app 'fake:?bytes=18000000' > "$BATS_FILE_TMPDIR/big"
 	export SMALL=$BATS_FILE_TMPDIR/small BIG=$BATS_FILE_TMPDIR/big
-}
-
-teardown_file() {
-	[ -z "${PROXY:-}" ] || kill "$PROXY"
-	"$BATS_TEST_DIRNAME/lab/s3" stop "$BATS_FILE_TMPDIR/s3" || :
 }
 
 setup() {
@@ -34,10 +19,6 @@ setup() {
 	export U
 	bk-put --create "$U" < "$SMALL" | head -n 1 > first
 	had=1
-}
-
-rules() {
-	printf '%s\n' "$@" | curl -sf -X PUT --data-binary @- "$AWS_ENDPOINT_URL/__rules" > /dev/null
 }
 
 # How many requests one put of file $1 makes.

@@ -1,7 +1,8 @@
 # A private S3 server behind a proxy that makes its bad days; loaded by the files
 # whose tests want both.
 
-setup_file() {
+# Start both; a file that makes more in its own setup_file calls it first.
+s3_start() {
 	local lab="$BATS_FILE_TMPDIR/s3" out
 	if ! out=$(LAB_OWNER=$$ "$BATS_TEST_DIRNAME/lab/s3" start "$lab" 2> "$BATS_FILE_TMPDIR/why"); then
 		[ "${CI:-}" != true ] || return 1
@@ -15,6 +16,8 @@ setup_file() {
 	read -r port < "$BATS_FILE_TMPDIR/port"
 	export PROXY SERVER=$AWS_ENDPOINT_URL AWS_ENDPOINT_URL=http://127.0.0.1:$port
 }
+
+setup_file() { s3_start; }
 
 teardown_file() {
 	[ -z "${PROXY:-}" ] || kill "$PROXY"
