@@ -24,7 +24,7 @@ CFLAGS ?= -O2 -g
 B ?= build$(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))$(if $(COVERAGE),-coverage)
 comma := ,
 
-PKGS = jansson libssl libcrypto libdeflate zlib libzstd libcurl expat libpcre2-8 sqlite3 libconfuse
+PKGS = jansson libssl libcrypto libdeflate zlib libzstd libcurl expat libpcre2-8 sqlite3 libconfuse libpq
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS))
 PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS))
 
