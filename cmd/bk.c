@@ -50,6 +50,7 @@ static const struct {
 } words[] = {
 	{ "backup SOURCE STORE", "dump, compress and store" },
 	{ "restore STORE --into TARGET", "restore the newest backup, or --at, --id" },
+	{ "status [JOB]", "how the jobs of the schedule file stand" },
 	{ "list STORE", "what there is" },
 	{ "tag", "add tags and holds to the records on standard input" },
 	{ "get", "fetch a backup as a stream, or --raw" },

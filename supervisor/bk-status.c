@@ -1,0 +1,228 @@
+/*
+ * bk-status: how the jobs of the schedule file stand.  Reads the ledger, and
+ * the stores where that knows no good run that is young enough; changes
+ * nothing, links nothing of a store or a network.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cron.h"
+#include "io.h"
+#include "json.h"
+#include "prog.h"
+#include "standing.h"
+
+#define TABLE_MAX (16 << 20)
+
+enum { CONFIG = 256, JSON, TABLE };
+
+static const struct bk_opt opts[] = {
+	{ CONFIG, "config", "FILE", "the schedule file (/etc/bk/bk.conf)", 0 },
+	{ JSON, "json", NULL, "JSON lines and an end line, also on a terminal", 0 },
+	{ TABLE, "table", NULL, "a table, also into a pipe", 0 },
+	BK_OPT_COMMON
+};
+
+static const struct bk_prog prog = { "bk-status", "[OPTION]... [JOB]...",
+	"show how the jobs of the schedule file stand", opts };
+
+/* Jobs in the order in which they are shown, and how they stand. */
+struct shown {
+	struct bk_standing *st;
+	size_t n;
+};
+
+/* The jobs that ${words} name, all where there is none. */
+static int
+choose(const struct bk_jobs *jobs, char **words, int nwords, struct shown *s,
+    struct bk_fault *f)
+{
+	size_t i;
+
+	s->n = nwords > 0 ? (size_t)nwords : jobs->njobs;
+	if ((s->st = calloc(s->n + 1, sizeof(*s->st))) == NULL)
+		return bk_fault_set(f, BK_IO, "out of memory");
+	for (i = 0; i < s->n; i++)
+		if ((s->st[i].job = nwords == 0 ? &jobs->jobs[i] :
+		    bk_jobs_find(jobs, words[i], f)) == NULL)
+			return -1;
+	return 0;
+}
+
+/* When the job is due next, and what its interval makes of it. */
+static int
+set_due(const struct bk_jobs *jobs, struct bk_standing *st,
+    const struct bk_ledger_state *s, int64_t now, struct bk_fault *f)
+{
+	const struct bk_job *j = st->job->leader;
+	struct bk_cron *c = NULL;
+	struct bk_zone *z = NULL;
+	int rc = -1;
+
+	st->max_age = st->job->max_age > 0 ? st->job->max_age : 0;
+	if (j->schedule == NULL)
+		return 0;
+	if ((c = bk_cron_parse(j->schedule, f)) == NULL) {
+		struct bk_fault own = *f;
+
+		bk_fault_clear(f);
+		(void)bk_conf_fault(f, j->file, j->schedule_line, "schedule: %s",
+		    own.text);
+		goto out;
+	}
+	if ((z = bk_zone_open(NULL, bk_cron_zone(c) != NULL ? bk_cron_zone(c) :
+	    jobs->tz, f)) == NULL)
+		goto out;
+	st->interval = bk_cron_every(c) != 0 ? bk_cron_every(c) :
+	    bk_cron_interval(c);
+	if (st->job->max_age == BK_JOB_UNSET)
+		st->max_age = 2 * st->interval;
+	st->due = bk_cron_next(c, z, bk_cron_every(c) != 0 && s != NULL &&
+	    s->slot != 0 ? s->slot : now);
+	rc = 0;
+out:
+	bk_cron_free(c);
+	bk_zone_free(z);
+	return rc;
+}
+
+/* Is the run that ${own} has open still without an outcome? */
+static int
+still_open(const struct bk_jobs *jobs, const struct bk_ledger_state *own,
+    bool *open, struct bk_fault *f)
+{
+	const struct bk_ledger_state *again;
+	struct bk_ledger_state *states;
+	size_t n;
+
+	if (bk_ledger_read(bk_ctx, jobs->state, &states, &n, NULL, f) == -1)
+		return -1;
+	again = bk_ledger_find(states, n, own->job);
+	*open = again != NULL && again->open && strcmp(again->run, own->run) == 0;
+	free(states);
+	return 0;
+}
+
+/*
+ * A run holds its lock from before its first entry until after its last: one
+ * that has no outcome after the lock was found free was killed.
+ */
+static int
+set_running(const struct bk_jobs *jobs, struct bk_standing *st,
+    const struct bk_ledger_state *own, struct bk_fault *f)
+{
+	int held;
+
+	if (own == NULL || !own->open)
+		return 0;
+	if ((held = bk_ledger_locked(bk_ctx, jobs->state, "job", own->job,
+	    f)) == -1)
+		return -1;
+	st->running = held == 1;
+	return st->running ? 0 : still_open(jobs, own, &st->killed, f);
+}
+
+/* Fill in how each job stands. */
+static int
+look(const struct bk_jobs *jobs, struct shown *s, struct bk_fault *f)
+{
+	const struct bk_ledger_state *own;
+	struct bk_ledger_state *states;
+	int64_t now = bk_ctx->now();
+	size_t i, n;
+	int rc = 0;
+
+	if (bk_ledger_read(bk_ctx, jobs->state, &states, &n, NULL, f) == -1)
+		return -1;
+	for (i = 0; i < s->n && rc == 0; i++) {
+		own = bk_ledger_find(states, n, s->st[i].job->title);
+		if ((rc = set_due(jobs, &s->st[i], own, now, f)) == -1 ||
+		    (rc = set_running(jobs, &s->st[i], own, f)) == -1)
+			break;
+		bk_standing_ledger(&s->st[i], own, now);
+		bk_standing_stores(bk_ctx, &s->st[i]);
+	}
+	free(states);
+	return rc;
+}
+
+static int
+print_json(const struct shown *s, struct bk_buf *out, struct bk_fault *f)
+{
+	json_t *o;
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; i < s->n && rc == 0; i++) {
+		if ((o = bk_standing_json(&s->st[i], bk_ctx->now(), f)) == NULL)
+			return -1;
+		rc = bk_json_text(o, out, f);
+		json_decref(o);
+		if (rc == 0)
+			rc = bk_buf_adds(out, "\n", f);
+	}
+	return rc == -1 ? -1 : bk_buf_addf(out, f,
+	    "{\"end\":\"ok\",\"jobs\":%zu}\n", s->n);
+}
+
+static int
+print(const struct shown *s, bool json, struct bk_fault *f)
+{
+	struct bk_buf out = BK_BUF_INIT(TABLE_MAX);
+	size_t i;
+	int rc = json ? print_json(s, &out, f) :
+	    bk_standing_table(s->st, s->n, bk_ctx->now(), &out, f);
+
+	if (rc == 0)
+		rc = bk_write_all(STDOUT_FILENO, out.p, out.len,
+		    "standard output", f);
+	bk_buf_release(&out);
+	for (i = 0; !json && i < s->n; i++)
+		if (s->st[i].warning[0] != '\0')
+			bk_say(BK_LOG_WARN, "job '%s': %s", s->st[i].job->title,
+			    s->st[i].warning);
+	return rc;
+}
+
+/* Is there a job that somebody must look after? */
+static int
+answer(const struct shown *s)
+{
+	size_t i;
+
+	for (i = 0; i < s->n; i++)
+		if (s->st[i].state >= BK_STAND_SHRUNK)
+			return BK_NO;
+	return 0;
+}
+
+int
+main(int argc, char *argv[])
+{
+	struct bk_fault f = BK_FAULT_INIT;
+	struct bk_jobs *jobs = NULL;
+	struct shown s = { NULL, 0 };
+	const char *arg, *config = NULL;
+	char **words;
+	int key, form = 0, n, status = 0;
+
+	bk_init(&prog, argc, argv);
+	while ((key = bk_opt_next(&arg)) != -1)
+		if (key == CONFIG)
+			config = arg;
+		else if (form != 0)
+			bk_usage("choose one of --json and --table");
+		else
+			form = key;
+	if (form == 0)
+		form = isatty(STDOUT_FILENO) ? TABLE : JSON;
+	n = bk_operands(&words);
+	if ((jobs = bk_jobs_load(bk_ctx, config, &f)) != NULL &&
+	    choose(jobs, words, n, &s, &f) == 0 && look(jobs, &s, &f) == 0 &&
+	    print(&s, form == JSON, &f) == 0)
+		status = answer(&s);
+	free(s.st);
+	bk_jobs_free(jobs);
+	return bk_faulty(&f) ? bk_exit(&f) : status;
+}
