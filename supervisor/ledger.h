@@ -59,7 +59,8 @@ struct bk_ledger_state {
 	char job[BK_NAME_MAX + 1];
 	enum bk_ledger_event last;	/* of the last entry */
 	int64_t last_time;
-	int64_t slot;			/* the newest that any entry names */
+	/* The newest that any entry names, or an older one that came due later. */
+	int64_t slot;
 	enum bk_ledger_event slot_event;	/* the last entry for it */
 	/* A run without an outcome yet: alive while its job lock is held. */
 	bool open;

@@ -126,7 +126,8 @@ fold_entry(struct bk_ledger_state *s, const json_t *o,
 
 	s->last = event;
 	s->last_time = time;
-	if (slot != 0 && slot >= s->slot) {
+	/* A run may end after later slots came; the clock may be set back. */
+	if (slot != 0 && (slot >= s->slot || event == BK_LEDGER_DUE)) {
 		s->slot = slot;
 		s->slot_event = event;
 	}

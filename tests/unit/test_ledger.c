@@ -86,6 +86,10 @@ test_states(void)
 	ok(!s->open && s->bytes == 77 && s->nrecent == 1, "the outcome closes it");
 	ok(s->slot_event == BK_LEDGER_SKIPPED, "of the newest slot");
 	ok_int(torn, 0, "torn");
+	ok_int(add("b", BK_LEDGER_DUE, 30000, NULL, 0), 0, "set back");
+	look();
+	ok_int(bk_ledger_find(states, nstates, "b")->slot, 30000,
+	    "what comes due later counts, be it older");
 	tear("{\"time\":\"2026-11-2");
 	look();
 	ok_int(torn, 1, "one torn line");
