@@ -21,7 +21,7 @@
 #include "runjob.h"
 #include "when.h"
 
-enum { CONFIG = 256, TRIGGER, SLOT, UNTIL, RUN, LEASED };
+enum { CONFIG = 256, TRIGGER, SLOT, UNTIL, RUN, LEASED, LOOK };
 
 static const struct bk_opt opts[] = {
 	{ CONFIG, "config", "FILE", "the schedule file (/etc/bk/bk.conf)", 0 },
@@ -30,6 +30,7 @@ static const struct bk_opt opts[] = {
 	{ UNTIL, "until", "TIME", "do not try again after TIME", 0 },
 	{ RUN, "run", "ID", "the run's id, a ULID (a new one)", 0 },
 	{ LEASED, "leased", NULL, "run by bk-lease: the lease is held", 0 },
+	{ LOOK, "look", NULL, "back up nothing: enter killed runs, tell stale ones", 0 },
 	BK_OPT_COMMON
 };
 
@@ -37,6 +38,7 @@ static const struct bk_prog prog = { "bk-run", "[OPTION]... JOB",
 	"carry out one run of a job of the schedule file", opts };
 
 static const char *config;
+static bool look;
 
 static int64_t
 time_arg(const char *name, const char *arg)
@@ -76,6 +78,9 @@ options(struct bk_run *r)
 			break;
 		case LEASED:
 			r->leased = true;
+			break;
+		case LOOK:
+			look = true;
 			break;
 		default:
 			if (!bk_ulid_ok(arg))
@@ -243,7 +248,8 @@ main(int argc, char *argv[])
 	    (r.all = jobs = bk_jobs_load(&r.ctx, config, &f)) != NULL &&
 	    (job = bk_jobs_find(jobs, words[0], &f)) != NULL &&
 	    watch_signals(&r, &f) == 0 && bk_run_talk(&r, &f) == 0)
-		status = job->lease != NULL && !r.leased ?
+		status = look ? bk_run_look(&r, job, &f) :
+		    job->lease != NULL && !r.leased ?
 		    under_lease(&r, job, &f) : run_all(&r, job, &f);
 	bk_run_talk_end(&r);
 	bk_jobs_free(jobs);

@@ -118,6 +118,16 @@ int bk_run_group_end(struct bk_run *r, const struct bk_job *lead,
 int bk_run_tell(struct bk_runjob *j, struct bk_fault *f);
 int bk_run_enter(struct bk_runjob *j, enum bk_ledger_event event);
 
+/* ---- runlook.c ---- */
+
+/*
+ * Look at a job, and back up nothing: what a killed run left is entered, what
+ * the ledger lacks is taken from the stores, and on-stale is told.  0; 1 where
+ * something had to be told; else a status with ${f} set.
+ */
+int bk_run_look(struct bk_run *r, const struct bk_job *job,
+    struct bk_fault *f);
+
 /* ---- runhook.c ---- */
 
 /* Commands, webhooks and the dead-man ping for what has happened. */

@@ -83,7 +83,8 @@ gather(const struct bk_runjob *j, enum bk_job_hook what, struct telling *t,
 	text[6] = ended ? bk_buf_text(&num[1]) : NULL;
 	text[7] = ended ? bk_buf_text(&num[2]) : NULL;
 	text[8] = bk_faulty(&j->fault) ? j->fault.text : NULL;
-	text[9] = ended ? bk_ledger_word(j->outcome) : NULL;
+	text[9] = what == BK_HOOK_STALE ? "stale" :
+	    ended ? bk_ledger_word(j->outcome) : NULL;
 	for (i = 0; i < NVARS && rc == 0; i++) {
 		if (text[i] == NULL)
 			continue;
