@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include "optargs.h"
 #include "fault.h"
 #include "names.h"
@@ -25,6 +27,21 @@ bk_arg_duration(const char *option, const char *arg)
 	if (ms < 1000)
 		bk_usage("--%s '%s': want at least 1s", option, arg);
 	return ms;
+}
+
+int64_t
+bk_arg_wait(const char *arg)
+{
+	struct bk_fault f = BK_FAULT_INIT;
+	long long n;
+
+	if (arg == NULL)
+		return 0;
+	if (*arg == '\0' || arg[strspn(arg, "0123456789")] != '\0')
+		return bk_arg_duration("wait", arg);
+	if (bk_number_parse("--wait", arg, 1, 366 * 86400, &n, &f) == -1)
+		bk_usage_fault(&f);
+	return n * 1000;
 }
 
 const char *

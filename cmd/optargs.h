@@ -13,6 +13,9 @@ const char *bk_arg_name(const char *option, const char *arg);
 /* A duration of at least a second, in ms. */
 int64_t bk_arg_duration(const char *option, const char *arg);
 
+/* Of --wait[=SECONDS]: seconds or a duration, in ms; 0 for NULL: no limit. */
+int64_t bk_arg_wait(const char *arg);
+
 /* The only operand, else BK_STORE: the URL of a store. */
 const char *bk_arg_store(void);
 

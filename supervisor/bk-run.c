@@ -21,7 +21,7 @@
 #include "runjob.h"
 #include "when.h"
 
-enum { CONFIG = 256, TRIGGER, SLOT, UNTIL, RUN, LEASED, LOOK };
+enum { CONFIG = 256, TRIGGER, SLOT, UNTIL, RUN, LEASED, LOOK, REQUESTS };
 
 static const struct bk_opt opts[] = {
 	{ CONFIG, "config", "FILE", "the schedule file (/etc/bk/bk.conf)", 0 },
@@ -31,13 +31,15 @@ static const struct bk_opt opts[] = {
 	{ RUN, "run", "ID", "the run's id, a ULID (a new one)", 0 },
 	{ LEASED, "leased", NULL, "run by bk-lease: the lease is held", 0 },
 	{ LOOK, "look", NULL, "back up nothing: enter killed runs, tell stale ones", 0 },
+	{ REQUESTS, "requests", "STORE", "carry out the requests in a store of the file", 0 },
 	BK_OPT_COMMON
 };
 
-static const struct bk_prog prog = { "bk-run", "[OPTION]... JOB",
+static const struct bk_prog prog = { "bk-run",
+	"[OPTION]... JOB | [OPTION]... --requests STORE",
 	"carry out one run of a job of the schedule file", opts };
 
-static const char *config;
+static const char *config, *requests;
 static bool look;
 
 static int64_t
@@ -81,6 +83,9 @@ options(struct bk_run *r)
 			break;
 		case LOOK:
 			look = true;
+			break;
+		case REQUESTS:
+			requests = arg;
 			break;
 		default:
 			if (!bk_ulid_ok(arg))
@@ -228,29 +233,46 @@ run_all(struct bk_run *r, const struct bk_job *job, struct bk_fault *f)
 	return status;
 }
 
+/* What was asked for: a job, or the requests of a store. */
+static int
+run(struct bk_run *r, const char *title, struct bk_fault *f)
+{
+	const struct bk_job_store *store;
+	const struct bk_job *job;
+
+	if (title != NULL) {
+		if ((job = bk_jobs_find(r->all, title, f)) == NULL)
+			return -1;
+		if (look)
+			return bk_run_look(r, job, f);
+		return job->lease != NULL && !r->leased ?
+		    under_lease(r, job, f) : run_all(r, job, f);
+	}
+	if ((store = bk_jobs_store(r->all, requests)) == NULL)
+		return bk_fault_set(f, BK_NOINPUT, "there is no store '%.80s' in "
+		    "'%s'", requests, r->all->path);
+	return bk_run_requests(r, store, f);
+}
+
 int
 main(int argc, char *argv[])
 {
 	static struct bk_run r = { .stop = -1, .signals = -1, .talk = -1 };
 	struct bk_fault f = BK_FAULT_INIT;
 	struct bk_jobs *jobs = NULL;
-	const struct bk_job *job;
 	char **words;
 	int status = 0;
 
 	bk_init(&prog, argc, argv);
 	options(&r);
-	if (bk_operands(&words) != 1)
-		bk_usage("want the name of one job");
+	if (bk_operands(&words) != (requests == NULL ? 1 : 0))
+		bk_usage("want the name of one job, or --requests STORE");
 	r.pid = (int)getpid();
 	if ((r.id[0] != '\0' || bk_ulid_new(bk_ctx->now(), r.id, &f) == 0) &&
 	    environment(&r, &f) == 0 &&
 	    (r.all = jobs = bk_jobs_load(&r.ctx, config, &f)) != NULL &&
-	    (job = bk_jobs_find(jobs, words[0], &f)) != NULL &&
 	    watch_signals(&r, &f) == 0 && bk_run_talk(&r, &f) == 0)
-		status = look ? bk_run_look(&r, job, &f) :
-		    job->lease != NULL && !r.leased ?
-		    under_lease(&r, job, &f) : run_all(&r, job, &f);
+		status = run(&r, words[0], &f);
 	bk_run_talk_end(&r);
 	bk_jobs_free(jobs);
 	return bk_faulty(&f) ? bk_exit(&f) : status;

@@ -128,6 +128,16 @@ int bk_run_enter(struct bk_runjob *j, enum bk_ledger_event event);
 int bk_run_look(struct bk_run *r, const struct bk_job *job,
     struct bk_fault *f);
 
+/* ---- runrequest.c ---- */
+
+/*
+ * Claim each open request of the store that names a job of the file, run the
+ * job, answer.  0 once none is open; -1 with ${f} set where one could not be
+ * claimed or answered.
+ */
+int bk_run_requests(struct bk_run *r, const struct bk_job_store *store,
+    struct bk_fault *f);
+
 /* ---- runhook.c ---- */
 
 /* Commands, webhooks and the dead-man ping for what has happened. */

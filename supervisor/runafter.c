@@ -213,6 +213,22 @@ bk_run_enter(struct bk_runjob *j, enum bk_ledger_event event)
 	    "the ledger cannot be written: %s", f.text);
 }
 
+/* The ids of all records, where there are some. */
+static int
+set_ids(const struct bk_runjob *j, json_t *o, struct bk_fault *f)
+{
+	json_t *ids = json_array(), *rec;
+	size_t i;
+
+	json_array_foreach(j->records, i, rec)
+		if (ids != NULL && json_array_append(ids,
+		    json_object_get(rec, "id")) == -1) {
+			json_decref(ids);
+			return bk_fault_errno(f, BK_IO, ENOMEM, "the outcome");
+		}
+	return bk_json_set(o, "ids", ids, f);
+}
+
 int
 bk_run_tell(struct bk_runjob *j, struct bk_fault *f)
 {
@@ -228,7 +244,8 @@ bk_run_tell(struct bk_runjob *j, struct bk_fault *f)
 	if (bk_json_set_text(o, "outcome", bk_ledger_word(j->outcome), f) == 0 &&
 	    bk_json_set_text(o, "job", j->job->title, f) == 0 &&
 	    bk_json_set_text(o, "run", j->run->id, f) == 0 &&
-	    (id == NULL || bk_json_set_text(o, "id", id, f) == 0) &&
+	    (id == NULL || (bk_json_set_text(o, "id", id, f) == 0 &&
+	    set_ids(j, o, f) == 0)) &&
 	    (id == NULL || bk_json_set(o, "bytes", json_integer(bytes), f) == 0) &&
 	    bk_json_set(o, "duration", json_integer(j->run->ctx.mono() -
 	    j->begin), f) == 0 &&
