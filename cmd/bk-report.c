@@ -40,21 +40,6 @@ struct args {
 	struct bk_report r;
 };
 
-static void
-outcome_arg(struct args *a, const char *arg)
-{
-	int i;
-
-	for (i = 0; i < BK_OUTCOMES; i++)
-		if (strcmp(arg, bk_outcome_names[i]) == 0) {
-			a->r.outcome = (enum bk_outcome)i;
-			a->outcome = arg;
-			return;
-		}
-	bk_usage("--outcome '%s': want committed, unchanged, failed or skipped",
-	    arg);
-}
-
 /* A word that becomes a member as it is. */
 static const char *
 word_arg(const char *option, const char *arg)
@@ -86,7 +71,8 @@ option(struct args *a, int key, const char *arg, struct bk_fault *f)
 		a->name = bk_arg_name("name", arg);
 		break;
 	case OUTCOME:
-		outcome_arg(a, arg);
+		a->r.outcome = bk_arg_outcome(arg);
+		a->outcome = arg;
 		break;
 	case ID:
 		if (strlen(arg) != BK_ULID_LEN || !bk_ulid_ok(arg))

@@ -7,7 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "io.h"
 #include "json.h"
 #include "optargs.h"
 #include "prog.h"
@@ -70,21 +69,6 @@ add(const char **list, size_t *n, const char *option, const char *arg)
 }
 
 static void
-outcome_arg(struct args *a, const char *arg)
-{
-	int i;
-
-	for (i = 0; i < BK_OUTCOMES; i++)
-		if (strcmp(arg, bk_outcome_names[i]) == 0) {
-			a->a.outcome = (enum bk_outcome)i;
-			a->outcome = true;
-			return;
-		}
-	bk_usage("--outcome '%s': want committed, unchanged, failed or skipped",
-	    arg);
-}
-
-static void
 option(struct args *a, int key, const char *arg, struct bk_fault *f)
 {
 	long long n = 0;
@@ -107,7 +91,8 @@ option(struct args *a, int key, const char *arg, struct bk_fault *f)
 		a->answer = id_arg("answer", arg);
 		break;
 	case OUTCOME:
-		outcome_arg(a, arg);
+		a->a.outcome = bk_arg_outcome(arg);
+		a->outcome = true;
 		break;
 	case STATUS:
 		if (bk_number_parse("--status", arg, 0, 255, &n, f) == 0)
@@ -171,19 +156,6 @@ parse(struct args *a)
 	operands(a);
 }
 
-static int
-print(const json_t *o, struct bk_fault *f)
-{
-	struct bk_buf b = BK_BUF_INIT(BK_LINE_MAX);
-	int rc = -1;
-
-	if (bk_json_text(o, &b, f) == 0 && bk_buf_adds(&b, "\n", f) == 0)
-		rc = bk_write_all(STDOUT_FILENO, b.p, b.len, "standard output",
-		    f);
-	bk_buf_release(&b);
-	return rc;
-}
-
 /*
  * Print what is known of the request as it ends, or as the wait does: the
  * object found in the store with what a reader looks for in front.
@@ -203,7 +175,8 @@ tell(const struct bk_request *r, int state, json_t *found, struct bk_fault *f)
 		if (found != NULL && json_object_update_missing(o, found) == -1)
 			(void)bk_fault_set(f, BK_IO, "out of memory");
 		else
-			rc = print(o, f);
+			rc = bk_json_write(STDOUT_FILENO, o, "standard output",
+			    f);
 	}
 	json_decref(o);
 	return rc;

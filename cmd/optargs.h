@@ -7,8 +7,13 @@
 
 #include <stdint.h>
 
+#include "state.h"
+
 /* ${arg} of --${option} as the name of a backup or a group. */
 const char *bk_arg_name(const char *option, const char *arg);
+
+/* --outcome committed|unchanged|failed|skipped. */
+enum bk_outcome bk_arg_outcome(const char *arg);
 
 /* A duration of at least a second, in ms. */
 int64_t bk_arg_duration(const char *option, const char *arg);

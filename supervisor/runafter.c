@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "io.h"
 #include "json.h"
 #include "run.h"
 
@@ -233,7 +232,6 @@ int
 bk_run_tell(struct bk_runjob *j, struct bk_fault *f)
 {
 	const struct bk_fault *why = bk_faulty(&j->fault) ? &j->fault : &j->after;
-	struct bk_buf b = BK_BUF_INIT(BK_LINE_MAX);
 	json_t *o = json_object();
 	const char *id;
 	int64_t bytes = sum(j, &id);
@@ -251,10 +249,8 @@ bk_run_tell(struct bk_runjob *j, struct bk_fault *f)
 	    j->begin), f) == 0 &&
 	    bk_json_set(o, "status", json_integer(j->fault.status), f) == 0 &&
 	    (!bk_faulty(why) ||
-	    bk_json_set_text(o, "message", why->text, f) == 0) &&
-	    bk_json_text(o, &b, f) == 0 && bk_buf_adds(&b, "\n", f) == 0)
-		rc = bk_write_all(1, b.p, b.len, "standard output", f);
+	    bk_json_set_text(o, "message", why->text, f) == 0))
+		rc = bk_json_write(1, o, "standard output", f);
 	json_decref(o);
-	bk_buf_release(&b);
 	return rc;
 }

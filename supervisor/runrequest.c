@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "io.h"
 #include "json.h"
 #include "run.h"
 
@@ -178,7 +177,6 @@ static int
 tell(const struct bk_run *r, const char *id, const struct bk_job *job,
     const struct came *c, struct bk_fault *f)
 {
-	struct bk_buf b = BK_BUF_INIT(BK_LINE_MAX);
 	json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:i, s:O}", "request", id,
 	    "job", job->title, "run", r->id, "outcome", c->outcome, "status",
 	    c->status, "ids", c->ids);
@@ -186,12 +184,10 @@ tell(const struct bk_run *r, const char *id, const struct bk_job *job,
 
 	if (o == NULL)
 		return bk_fault_errno(f, BK_IO, ENOMEM, "the outcome");
-	if ((c->message[0] == '\0' ||
-	    bk_json_set_text(o, "message", c->message, f) == 0) &&
-	    bk_json_text(o, &b, f) == 0 && bk_buf_adds(&b, "\n", f) == 0)
-		rc = bk_write_all(1, b.p, b.len, "standard output", f);
+	if (c->message[0] == '\0' ||
+	    bk_json_set_text(o, "message", c->message, f) == 0)
+		rc = bk_json_write(1, o, "standard output", f);
 	json_decref(o);
-	bk_buf_release(&b);
 	return rc;
 }
 

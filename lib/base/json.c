@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "io.h"
 #include "json.h"
 #include "names.h"
 
@@ -124,4 +125,16 @@ bk_json_get_int(const json_t *o, const char *key)
 	const json_t *v = json_object_get(o, key);
 
 	return json_is_integer(v) ? (int64_t)json_integer_value(v) : -1;
+}
+
+int
+bk_json_write(int fd, const json_t *o, const char *what, struct bk_fault *f)
+{
+	struct bk_buf b = BK_BUF_INIT(BK_LINE_MAX);
+	int rc = -1;
+
+	if (bk_json_text(o, &b, f) == 0 && bk_buf_adds(&b, "\n", f) == 0)
+		rc = bk_write_all(fd, b.p, b.len, what, f);
+	bk_buf_release(&b);
+	return rc;
 }

@@ -24,6 +24,10 @@ json_t *bk_json_parse(const char *p, size_t n, const char *what,
 /* Append ${o} as compact text without newline.  0, or -1 with ${f} set. */
 int bk_json_text(const json_t *o, struct bk_buf *b, struct bk_fault *f);
 
+/* Write ${o} as a line to ${fd}, called ${what} in faults.  0 or -1. */
+int bk_json_write(int fd, const json_t *o, const char *what,
+    struct bk_fault *f);
+
 /*
  * Set member ${key} of ${o} to ${v}, whose reference is taken, also on a
  * fault; ${v} may be NULL (memory ran out).  0, or -1 with ${f} set (74).
