@@ -300,7 +300,7 @@ print_plan(const struct args *a, const struct bk_prune *p, struct bk_fault *f)
 		return rc;
 	}
 	for (i = 0; rc == 0 && i < p->len; i++)
-		if (!some || p->item[i].asked)
+		if (!p->item[i].foreign && (!some || p->item[i].asked))
 			rc = put_line(bk_prune_line(p, i, f), f);
 	return rc == 0 ? flush(f) : rc;
 }
@@ -391,7 +391,8 @@ carry_out(const struct args *a, struct bk_store *s, const struct bk_prune *p,
 	if (a->dry_run)
 		return 0;
 	if (bk_prune_run(bk_ctx, s, p, a->grace, &left, f) == -1 ||
-	    purge(s, names, f) == -1 || remember(a, s, p, f) == -1)
+	    purge(s, names, f) == -1 || bk_prune_tidy(s, p, f) == -1 ||
+	    remember(a, s, p, f) == -1)
 		return -1;
 	if (left > 0)
 		return bk_fault_set(f, BK_NO, "%llu backups of the plan were left, "

@@ -24,19 +24,6 @@ all_whole() {
 	while read -r r; do bk-get --raw <<< "$r" > /dev/null || return; done < now
 }
 
-# Let ${1} hours pass for all tombstones.
-hours_pass() {
-	python3 - "$1" store/.bk/deleted/*/*.json <<'PY'
-import datetime, json, sys
-for name in sys.argv[2:]:
-    o = json.load(open(name))
-    t = datetime.datetime.fromisoformat(o["deleted"].replace("Z", "+00:00"))
-    t -= datetime.timedelta(hours=float(sys.argv[1]))
-    o["deleted"] = t.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    json.dump(o, open(name, "w"))
-PY
-}
-
 @test "the plan is shown, then carried out; --dry-run shows the very same" {
 	for i in 1 2 3 4 5; do put app; done
 	put other

@@ -50,3 +50,16 @@ as_other() {
 	as="setpriv --reuid=65534 --regid=65534 --clear-groups"
 	$as test -x "$B/bin/bk-dump" || skip "others cannot reach the programs"
 }
+
+# Let ${1} hours pass for all tombstones.
+hours_pass() {
+	python3 - "$1" store/.bk/deleted/*/*.json <<'PY'
+import datetime, json, sys
+for name in sys.argv[2:]:
+    o = json.load(open(name))
+    t = datetime.datetime.fromisoformat(o["deleted"].replace("Z", "+00:00"))
+    t -= datetime.timedelta(hours=float(sys.argv[1]))
+    o["deleted"] = t.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    json.dump(o, open(name, "w"))
+PY
+}

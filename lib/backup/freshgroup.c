@@ -5,49 +5,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "entry.h"
 #include "fresh.h"
-#include "json.h"
+#include "group.h"
 #include "judged.h"
-#include "when.h"
 
-#define OBJECT_MAX (1 << 20)
 #define MEMBERS_MAX 64			/* names in one group */
-#define RUNS_MAX 1000000
 
 struct looking {
 	const struct bk_ctx *ctx;
 	struct bk_store *s;
 	struct bk_fresh *fr;
-	char **run;			/* keys, oldest first */
-	size_t nrun;
+	struct bk_groups runs;
 	char *name[MEMBERS_MAX];
 	struct bk_judged of[MEMBERS_MAX];	/* records of each name */
 	size_t n;
 };
-
-static int
-take_run(void *arg, const struct bk_object *o, struct bk_fault *f)
-{
-	struct looking *l = arg;
-	char **more;
-
-	if (l->nrun == RUNS_MAX)
-		return bk_fault_set(f, BK_DATA, "more than %d runs of '%s'",
-		    RUNS_MAX, l->fr->req.name);
-	/* Room grows by doubling: at 0, 1, 2, 4, … */
-	if ((l->nrun & (l->nrun - 1)) == 0) {
-		more = realloc(l->run, (l->nrun == 0 ? 1 : 2 * l->nrun) *
-		    sizeof(*more));
-		if (more == NULL)
-			return bk_fault_set(f, BK_IO, "out of memory");
-		l->run = more;
-	}
-	if ((l->run[l->nrun] = strdup(o->key)) == NULL)
-		return bk_fault_set(f, BK_IO, "out of memory");
-	l->nrun++;
-	return 0;
-}
 
 /* The records of ${name}, read once; NULL with ${f} set. */
 static struct bk_judged *
@@ -77,23 +49,19 @@ records_of(struct looking *l, const char *name, struct bk_fault *f)
 
 /* Is this member good?  1, 0 with ${why}, -1. */
 static int
-member(struct looking *l, const json_t *m, uint64_t *bytes,
+member(struct looking *l, const struct bk_member *m, uint64_t *bytes,
     char why[BK_WHY_LEN], bool *shrunk, struct bk_fault *f)
 {
-	const char *name = bk_json_get_text(m, "name");
-	const char *id = bk_json_get_text(m, "id");
 	struct bk_judged *j;
 	size_t i;
 	int rc;
 
 	*shrunk = false;
 	memcpy(why, "a member is gone", sizeof("a member is gone"));
-	if (name == NULL || id == NULL || !bk_name_ok(name))
-		return 0;
-	if ((j = records_of(l, name, f)) == NULL)
+	if ((j = records_of(l, m->name, f)) == NULL)
 		return -1;
 	for (i = 0; i < j->list.len; i++)
-		if (strcmp(j->in[i].id, id) == 0)
+		if (strcmp(j->in[i].id, m->id) == 0)
 			break;
 	if (i == j->list.len)
 		return 0;
@@ -105,48 +73,20 @@ member(struct looking *l, const json_t *m, uint64_t *bytes,
 	return 0;
 }
 
-/* The object of a run: 0, BK_ABSENT (also where it is damaged), -1. */
-static int
-read_run(struct looking *l, const char *key, json_t **o, int64_t *time,
-    struct bk_fault *f)
-{
-	struct bk_buf b = BK_BUF_INIT(OBJECT_MAX);
-	struct bk_fault why = BK_FAULT_INIT;
-	const char *text;
-	int rc = bk_store_get_small(l->s, key, &b, f);
-
-	if (rc == 0) {
-		*o = bk_json_parse(bk_buf_text(&b), b.len, key, &why);
-		text = bk_json_get_text(*o, "time");
-		if (text == NULL || bk_time_parse(text, time, &why) == -1) {
-			l->ctx->log(BK_LOG_WARN, "'%s' is no run of a group: "
-			    "passing it over", key);
-			l->fr->unreadable++;
-			rc = BK_ABSENT;
-		}
-	}
-	bk_buf_release(&b);
-	return rc;
-}
-
 /*
  * A failure of any name of the newest run that nothing good came after,
  * neither of that name nor of the group.
  */
 static int
-failures(struct looking *l, const json_t *members, struct bk_fault *f)
+failures(struct looking *l, const struct bk_group_run *run, struct bk_fault *f)
 {
 	struct bk_fresh *fr = l->fr;
 	struct bk_state st;
-	const char *name;
 	size_t i;
 	int rc = 0;
 
-	for (i = 0; rc == 0 && i < json_array_size(members); i++) {
-		name = bk_json_get_text(json_array_get(members, i), "name");
-		if (name == NULL || !bk_name_ok(name))
-			continue;
-		rc = bk_state_read(l->ctx, l->s, name,
+	for (i = 0; rc == 0 && i < run->n; i++) {
+		rc = bk_state_read(l->ctx, l->s, run->member[i].name,
 		    fr->now + BK_RETAIN_AHEAD_MS, &st, f);
 		if (rc == 0 && st.failed_time > st.committed_time &&
 		    st.failed_time > st.unchanged_time &&
@@ -163,45 +103,35 @@ failures(struct looking *l, const json_t *members, struct bk_fault *f)
 
 /* Look at one run: 1 if it is good, 0, -1. */
 static int
-look_at(struct looking *l, const char *key, struct bk_fault *f)
+look_at(struct looking *l, struct bk_group_run *run, struct bk_fault *f)
 {
 	struct bk_fresh *fr = l->fr;
-	bool first = fr->newest == INT64_MIN, shrunk = false, any = false;
+	bool first = fr->newest == INT64_MIN, any = false;
 	char why[BK_WHY_LEN] = "";
-	json_t *o = NULL, *members;
 	uint64_t bytes = 0;
-	int64_t time = 0;
 	size_t i;
 	int rc;
 
-	if ((rc = read_run(l, key, &o, &time, f)) != 0 ||
-	    time > fr->now + BK_RETAIN_AHEAD_MS) {
-		rc = rc == -1 ? -1 : 0;
-		goto out;
-	}
-	members = json_object_get(o, "members");
-	rc = json_array_size(members) > 0;
-	for (i = 0; rc == 1 && i < json_array_size(members); i++)
-		rc = member(l, json_array_get(members, i), &bytes, why, &any, f);
-	shrunk = rc == 0 && any;
+	if ((rc = bk_group_read(l->ctx, l->s, &l->runs, run, f)) != 0 ||
+	    run->time > fr->now + BK_RETAIN_AHEAD_MS)
+		return rc == -1 ? -1 : 0;
+	for (rc = 1, i = 0; rc == 1 && i < run->n; i++)
+		rc = member(l, &run->member[i], &bytes, why, &any, f);
 	if (rc != -1 && first) {
-		fr->newest = fr->finished = time;
-		memcpy(fr->newest_id, key + strlen(key) - BK_ULID_LEN - 5,
-		    BK_ULID_LEN);
+		fr->newest = fr->finished = run->time;
+		memcpy(fr->newest_id, run->run, sizeof(fr->newest_id));
 		if (rc == 0) {
 			memcpy(fr->why, why, sizeof(why));
-			fr->shrunk = shrunk;
+			fr->shrunk = any;
 		}
-		if (failures(l, members, f) == -1)
-			rc = -1;
+		if (failures(l, run, f) == -1)
+			return -1;
 	}
 	if (rc == 1) {
-		fr->good = time;
+		fr->good = run->time;
 		fr->bytes = bytes;
-		memcpy(fr->id, key + strlen(key) - BK_ULID_LEN - 5, BK_ULID_LEN);
+		memcpy(fr->id, run->run, sizeof(fr->id));
 	}
-out:
-	json_decref(o);
 	return rc;
 }
 
@@ -210,27 +140,17 @@ bk_fresh_group(const struct bk_ctx *ctx, struct bk_store *s,
     struct bk_fresh *fr, struct bk_fault *f)
 {
 	struct looking l = { .ctx = ctx, .s = s, .fr = fr };
-	struct bk_buf prefix = BK_BUF_INIT(BK_KEY_MAX);
-	char ulid[BK_ULID_LEN + 1];
-	size_t i, skip;
-	int rc = 0;
+	size_t i;
+	int rc = bk_groups_list(s, fr->req.name, &l.runs, f);
 
-	if (bk_buf_addf(&prefix, f, ".bk/group/%s/", fr->req.name) == -1 ||
-	    bk_store_list(s, bk_buf_text(&prefix), "", take_run, &l, f) == -1)
-		rc = -1;
-	skip = prefix.len;
-	fr->backups = l.nrun;
-	for (i = l.nrun; rc == 0 && i > 0; i--)
-		if (bk_ulid_then(l.run[i - 1] + skip, '.', ulid) &&
-		    strcmp(l.run[i - 1] + skip + BK_ULID_LEN, ".json") == 0)
-			rc = look_at(&l, l.run[i - 1], f);
+	fr->backups = l.runs.len;
+	for (i = l.runs.len; rc == 0 && i > 0; i--)
+		rc = look_at(&l, &l.runs.run[i - 1], f);
+	fr->unreadable += l.runs.unreadable;
 	for (i = 0; i < l.n; i++) {
 		bk_judged_release(&l.of[i]);
 		free(l.name[i]);
 	}
-	while (l.nrun > 0)
-		free(l.run[--l.nrun]);
-	free(l.run);
-	bk_buf_release(&prefix);
+	bk_groups_release(&l.runs);
 	return rc == -1 ? -1 : 0;
 }

@@ -1,13 +1,18 @@
 /*
- * The end of a group run.
+ * The end of a group run, and reading it again.
  */
+#include <stdlib.h>
+#include <string.h>
+
+#include "entry.h"
 #include "group.h"
 #include "json.h"
-#include "names.h"
 #include "record.h"
-#include "ulid.h"
 #include "when.h"
 
+#define GROUPS ".bk/group/"
+#define JSON ".json"
+#define FORMAT "group/1"
 #define OBJECT_MAX (1 << 20)
 
 int
@@ -18,7 +23,7 @@ bk_group_key(struct bk_buf *b, const char *group, const char *run,
 		return bk_fault_set(f, BK_USAGE,
 		    "group '%.80s', run '%.40s': want a name and a ULID", group,
 		    run);
-	return bk_buf_addf(b, f, ".bk/group/%s/%s.json", group, run);
+	return bk_buf_addf(b, f, GROUPS "%s/%s" JSON, group, run);
 }
 
 /* Is the manifest of a member in the store? */
@@ -47,7 +52,7 @@ object(const char *group, const char *run, int64_t time,
     const json_t *members, struct bk_fault *f)
 {
 	char when[BK_TIME_LEN];
-	json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:O}", "bk", "group/1",
+	json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:O}", "bk", FORMAT,
 	    "group", group, "run", run, "time", bk_time_text(time, when),
 	    "members", members);
 
@@ -107,4 +112,160 @@ out:
 	bk_buf_release(&key);
 	bk_buf_release(&text);
 	return rc;
+}
+
+/* Take the key of a run apart; false for another. */
+static bool
+split(const char *key, struct bk_group_run *run)
+{
+	const char *slash;
+
+	if (strncmp(key, GROUPS, sizeof(GROUPS) - 1) != 0)
+		return false;
+	key += sizeof(GROUPS) - 1;
+	if ((slash = strchr(key, '/')) == NULL || slash - key > BK_NAME_MAX)
+		return false;
+	memcpy(run->group, key, (size_t)(slash - key));
+	run->group[slash - key] = '\0';
+	return bk_name_ok(run->group) && bk_ulid_then(slash + 1, '.', run->run) &&
+	    strcmp(slash + 1 + BK_ULID_LEN, JSON) == 0;
+}
+
+static int
+take_members(const json_t *list, struct bk_group_run *run, struct bk_fault *f)
+{
+	const char *name, *id;
+	const json_t *m;
+	size_t i, n = json_array_size(list);
+
+	if (n == 0)
+		return bk_fault_set(f, BK_DATA, "it has no members");
+	if ((run->member = calloc(n, sizeof(*run->member))) == NULL)
+		return bk_fault_set(f, BK_IO, "out of memory");
+	json_array_foreach(list, i, m) {
+		name = bk_json_get_text(m, "name");
+		id = bk_json_get_text(m, "id");
+		if (name == NULL || id == NULL || !bk_name_ok(name) ||
+		    !bk_ulid_ok(id))
+			return bk_fault_set(f, BK_DATA,
+			    "a member has no name or no id");
+		memcpy(run->member[i].name, name, strlen(name) + 1);
+		memcpy(run->member[i].id, id, sizeof(run->member[i].id));
+		run->n++;
+	}
+	return 0;
+}
+
+static int
+take_run(const json_t *o, struct bk_group_run *run, struct bk_fault *f)
+{
+	const char *form = bk_json_get_text(o, "bk");
+	const char *when = bk_json_get_text(o, "time");
+
+	if (form == NULL || strcmp(form, FORMAT) != 0 || when == NULL)
+		return bk_fault_set(f, BK_DATA, "it is not of the form " FORMAT);
+	if (bk_time_parse(when, &run->time, f) == -1) {
+		f->status = BK_DATA;
+		return -1;
+	}
+	return take_members(json_object_get(o, "members"), run, f);
+}
+
+int
+bk_group_read(const struct bk_ctx *ctx, struct bk_store *s,
+    struct bk_groups *g, struct bk_group_run *run, struct bk_fault *f)
+{
+	struct bk_buf text = BK_BUF_INIT(OBJECT_MAX);
+	struct bk_buf key = BK_BUF_INIT(BK_KEY_MAX);
+	struct bk_fault why = BK_FAULT_INIT;
+	json_t *o = NULL;
+	int rc;
+
+	if ((rc = bk_group_key(&key, run->group, run->run, f)) == -1 ||
+	    (rc = bk_store_get_small(s, bk_buf_text(&key), &text, f)) != 0)
+		goto out;
+	o = bk_json_parse(bk_buf_text(&text), text.len, "group run", &why);
+	if (o != NULL && take_run(o, run, &why) == 0)
+		goto out;
+	if (why.status == BK_DATA) {
+		ctx->log(BK_LOG_WARN, "passing over '%s': %s",
+		    bk_buf_text(&key), why.text);
+		g->unreadable++;
+		free(run->member);
+		run->member = NULL;
+		run->n = 0;
+		rc = BK_ABSENT;
+	} else {
+		*f = why;
+		rc = -1;
+	}
+out:
+	json_decref(o);
+	bk_buf_release(&key);
+	bk_buf_release(&text);
+	return rc;
+}
+
+static int
+take_key(void *arg, const struct bk_object *o, struct bk_fault *f)
+{
+	struct bk_groups *g = arg;
+	struct bk_group_run run = { .member = NULL }, *v;
+
+	if (!split(o->key, &run))
+		return 0;
+	if (g->len == g->size) {
+		if ((v = realloc(g->run, (2 * g->size + 8) *
+		    sizeof(*v))) == NULL)
+			return bk_fault_set(f, BK_IO, "out of memory");
+		g->run = v;
+		g->size = 2 * g->size + 8;
+	}
+	g->run[g->len++] = run;
+	return 0;
+}
+
+int
+bk_groups_list(struct bk_store *s, const char *group, struct bk_groups *out,
+    struct bk_fault *f)
+{
+	struct bk_buf prefix = BK_BUF_INIT(BK_KEY_MAX);
+	int rc = -1;
+
+	*out = (struct bk_groups)BK_GROUPS_INIT;
+	if (bk_buf_adds(&prefix, GROUPS, f) == 0 && (group == NULL ||
+	    bk_buf_addf(&prefix, f, "%s/", group) == 0))
+		rc = bk_store_list(s, bk_buf_text(&prefix), "", take_key, out, f);
+	bk_buf_release(&prefix);
+	return rc;
+}
+
+int
+bk_groups_read(const struct bk_ctx *ctx, struct bk_store *s,
+    const char *group, struct bk_groups *out, struct bk_fault *f)
+{
+	size_t i, n = 0;
+	int rc = bk_groups_list(s, group, out, f);
+
+	for (i = 0; rc != -1 && i < out->len; i++) {
+		rc = bk_group_read(ctx, s, out, &out->run[i], f);
+		if (rc == 0 && n++ != i) {
+			out->run[n - 1] = out->run[i];
+			out->run[i].member = NULL;
+		}
+	}
+	if (rc == -1)
+		return -1;
+	while (out->len > n)
+		free(out->run[--out->len].member);
+	return 0;
+}
+
+void
+bk_groups_release(struct bk_groups *g)
+{
+	while (g->len > 0)
+		free(g->run[--g->len].member);
+	free(g->run);
+	*g = (struct bk_groups)BK_GROUPS_INIT;
 }

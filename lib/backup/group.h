@@ -12,21 +12,65 @@
 
 #include <jansson.h>
 
+#include "ctx.h"
 #include "fault.h"
+#include "names.h"
 #include "store.h"
+#include "ulid.h"
 
 /* Append ".bk/group/<group>/<run>.json". */
 int bk_group_key(struct bk_buf *b, const char *group, const char *run,
     struct bk_fault *f);
 
 /*
- * Write the object of run ${run}, ended at ${time}, into ${s}, after a look that the manifest of
- * every member ({"name", "id"}; borrowed) is there.  One that is there
+ * Write the object of run ${run}, ended at ${time}, into ${s}, after a look
+ * that the manifest of every member ({"name", "id"}; borrowed) is there.  One that is there
  * already with the same members is as good.  0, or -1 with ${f} set: 64 no
  * member or a bad name, 66 a member is not in this store, 73 the run names
  * others.
  */
 int bk_group_end(struct bk_store *s, const char *group, const char *run,
     int64_t time, const json_t *members, struct bk_fault *f);
+
+struct bk_member {
+	char name[BK_NAME_MAX + 1];
+	char id[BK_ULID_LEN + 1];
+};
+
+struct bk_group_run {
+	char group[BK_NAME_MAX + 1];
+	char run[BK_ULID_LEN + 1];
+	int64_t time;			/* of its end, ms */
+	struct bk_member *member;	/* owned */
+	size_t n;			/* 1 or more */
+};
+
+/* Runs, by group and then from the oldest to the newest. */
+struct bk_groups {
+	struct bk_group_run *run;
+	size_t len, size;
+	uint64_t unreadable;		/* logged and left out */
+};
+
+#define BK_GROUPS_INIT { NULL, 0, 0, 0 }
+
+/*
+ * The runs of ${group} (NULL: of all groups) as their keys tell them: without
+ * time and members.  0 or -1; release ${out} after either.
+ */
+int bk_groups_list(struct bk_store *s, const char *group,
+    struct bk_groups *out, struct bk_fault *f);
+
+/*
+ * Read time and members of a listed run.  0, BK_ABSENT (also where it is
+ * damaged: logged and counted in ${g}), or -1.
+ */
+int bk_group_read(const struct bk_ctx *ctx, struct bk_store *s,
+    struct bk_groups *g, struct bk_group_run *run, struct bk_fault *f);
+
+/* Both for all runs; those that cannot be read are left out.  0 or -1. */
+int bk_groups_read(const struct bk_ctx *ctx, struct bk_store *s,
+    const char *group, struct bk_groups *out, struct bk_fault *f);
+void bk_groups_release(struct bk_groups *g);
 
 #endif

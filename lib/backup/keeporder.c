@@ -36,35 +36,37 @@ hash(const char *s)
 	return (size_t)(h ^ (h >> 29));
 }
 
-typedef const char *text_fn(const struct bk_retain_in *r);
+typedef const char *text_fn(const struct bk_keeping *k, uint32_t i);
 
 static const char *
-name_of(const struct bk_retain_in *r)
+name_of(const struct bk_keeping *k, uint32_t i)
 {
-	return r->name;
+	return k->in[i].name;
+}
+
+/* Where it tells records apart. */
+static const char *
+source_of(const struct bk_keeping *k, uint32_t i)
+{
+	return k->in[i].source != NULL && bk_keep_book(k, i)->policy->sources ==
+	    BK_SOURCES_GROUPED ? k->in[i].source : "";
 }
 
 static const char *
-source_of(const struct bk_retain_in *r)
+id_of(const struct bk_keeping *k, uint32_t i)
 {
-	return r->source != NULL ? r->source : "";
-}
-
-static const char *
-id_of(const struct bk_retain_in *r)
-{
-	return r->id;
+	return k->in[i].id;
 }
 
 /* The first record with this text; ${i} itself is entered where ${add}. */
 static uint32_t
-table_find(const struct table *t, const struct bk_retain_in *in, text_fn *text,
+table_find(const struct table *t, const struct bk_keeping *k, text_fn *text,
     const char *s, uint32_t i, bool add)
 {
 	size_t at = hash(s) & t->mask;
 
 	for (; t->slot[at] != 0; at = (at + 1) & t->mask)
-		if (strcmp(text(&in[t->slot[at] - 1]), s) == 0)
+		if (strcmp(text(k, t->slot[at] - 1), s) == 0)
 			return t->slot[at] - 1;
 	if (!add)
 		return NOBODY;
@@ -84,10 +86,10 @@ number(struct bk_keeping *k, text_fn *text, uint64_t factor,
 	if (table_make(&t, k->n, f) == -1)
 		return -1;
 	for (i = 0; i < k->n; i++) {
-		s = text(&k->in[i]);
+		s = text(k, i);
 		/* Neighbours are often alike. */
 		if (before == NULL || (s != before && strcmp(s, before) != 0))
-			first = table_find(&t, k->in, text, s, i, true);
+			first = table_find(&t, k, text, s, i, true);
 		before = s;
 		k->place[i].group += first * factor;
 	}
@@ -133,6 +135,17 @@ sort(struct bk_keeping *k, struct bk_fault *f)
 	return 0;
 }
 
+static bool
+by_source(const struct bk_keeping *k)
+{
+	size_t i;
+
+	for (i = 0; k->more != NULL && i < k->more->nbooks; i++)
+		if (k->more->book[i].policy->sources == BK_SOURCES_GROUPED)
+			return true;
+	return k->own.policy->sources == BK_SOURCES_GROUPED;
+}
+
 int
 bk_keep_order(struct bk_keeping *k, struct bk_fault *f)
 {
@@ -144,8 +157,7 @@ bk_keep_order(struct bk_keeping *k, struct bk_fault *f)
 	for (i = 0; i < k->n; i++)
 		k->place[i] = (struct bk_place){ 0, k->in[i].time, i };
 	if (number(k, name_of, UINT64_C(1) << 32, f) == -1 ||
-	    (k->policy->sources == BK_SOURCES_GROUPED &&
-	    number(k, source_of, 1, f) == -1))
+	    (by_source(k) && number(k, source_of, 1, f) == -1))
 		return -1;
 	return sort(k, f);
 }
@@ -196,24 +208,24 @@ bk_keep_parents(struct bk_keeping *k, struct bk_fault *f)
 	uint32_t *way = NULL, i;
 	int rc = -1;
 
-	for (i = 0; i < k->n && k->in[i].parent == NULL; i++)
+	for (i = 0; i < k->real && k->in[i].parent == NULL; i++)
 		;
-	if (i == k->n)
+	if (i == k->real)
 		return 0;
-	if (table_make(&t, k->n, f) == -1)
+	if (table_make(&t, k->real, f) == -1)
 		return -1;
-	if ((k->parent = malloc(k->n * sizeof(*k->parent))) == NULL ||
-	    (way = malloc(k->n * sizeof(*way))) == NULL ||
-	    (state = calloc(k->n, 1)) == NULL) {
+	if ((k->parent = malloc(k->real * sizeof(*k->parent))) == NULL ||
+	    (way = malloc(k->real * sizeof(*way))) == NULL ||
+	    (state = calloc(k->real, 1)) == NULL) {
 		(void)bk_fault_set(f, BK_IO, "out of memory");
 		goto out;
 	}
-	for (i = 0; i < k->n; i++)
-		(void)table_find(&t, k->in, id_of, k->in[i].id, i, true);
-	for (i = 0; i < k->n; i++)
+	for (i = 0; i < k->real; i++)
+		(void)table_find(&t, k, id_of, k->in[i].id, i, true);
+	for (i = 0; i < k->real; i++)
 		k->parent[i] = k->in[i].parent == NULL ? NOBODY :
-		    table_find(&t, k->in, id_of, k->in[i].parent, i, false);
-	for (i = 0; i < k->n; i++)
+		    table_find(&t, k, id_of, k->in[i].parent, i, false);
+	for (i = 0; i < k->real; i++)
 		walk(k, i, state, way);
 	rc = 0;
 out:

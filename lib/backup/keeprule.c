@@ -217,7 +217,7 @@ bk_keep_rules(struct bk_keeping *k, const struct bk_place *p, size_t n,
 		within(&r, i, p[j].time, val);
 		if (k->policy->cycle)
 			cycle(&r, i, p[j].time, val);
-		if (k->policy->ntags > 0 && tags(&r, i, f) == -1)
+		if (k->policy->ntags > 0 && i < k->real && tags(&r, i, f) == -1)
 			return -1;
 	}
 	if (k->policy->cycle)

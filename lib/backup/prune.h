@@ -1,6 +1,11 @@
 /*
  * Pruning (DESIGN, 5, 7): read what there is of some names, decide, show the
  * plan, and carry out exactly that.  Memory: about 500 bytes a record.
+ *
+ * A plan for some names also looks at others: at increments there that need a
+ * backup here, and at names that stand in group runs with one here.  These
+ * go by the rules that were last applied to them (rule.h); where such a rule
+ * keeps a member, its run stays.  Their backups are items, never deleted.
  */
 #ifndef BK_PRUNE_H
 #define BK_PRUNE_H
@@ -10,6 +15,7 @@
 
 #include "ctx.h"
 #include "entry.h"
+#include "group.h"
 #include "policy.h"
 #include "retain.h"
 #include "store.h"
@@ -25,6 +31,8 @@ struct bk_prune_item {
 	size_t nnotes;			/* when the plan was made */
 	unsigned int flags;		/* BK_RETAIN_* */
 	uint32_t tags;			/* bit i: matches query i of the policy */
+	uint32_t by;			/* whose rule: 0 the policy's, else a book's */
+	bool foreign;			/* of a name that the plan is not for */
 	bool listed;			/* it was on the list given */
 	bool asked;			/* by its id, or as one of all */
 	bool keep, good;
@@ -36,7 +44,17 @@ struct bk_prune {
 	size_t len, size;
 	uint32_t *order;		/* indices of items, by id */
 	json_t *texts;			/* names and sources, each once */
-	json_t *names;			/* names concerned */
+	json_t *names;			/* names concerned that have backups */
+	json_t *only;			/* names asked for, or NULL: all */
+	json_t *others;			/* names in group runs with these, and their books */
+	json_t *looked;			/* names of parents elsewhere */
+	struct bk_groups groups;
+	struct bk_policy *rule;		/* of ${others}, in order of books */
+	struct bk_zone **rule_zone;
+	struct bk_retain_book *book;
+	struct bk_retain_run *run;	/* the whole ones */
+	uint32_t *member;
+	struct bk_retain_more more;
 	struct bk_retain_in *in;
 	struct bk_retained verdict;
 	const struct bk_policy *policy;
@@ -77,6 +95,13 @@ size_t bk_prune_find(const struct bk_prune *p, const char *id);
 
 /* Line ${i} of the plan as an object, a new reference; NULL on no memory. */
 json_t *bk_prune_line(const struct bk_prune *p, size_t i, struct bk_fault *f);
+
+/*
+ * Remove the objects of group runs of which nothing is left, nor can be
+ * brought back.  0 or -1.
+ */
+int bk_prune_tidy(struct bk_store *s, const struct bk_prune *p,
+    struct bk_fault *f);
 
 /* The last line; ${status} 0 for a good end. */
 json_t *bk_prune_end(const struct bk_prune *p, int status, struct bk_fault *f);

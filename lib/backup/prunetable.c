@@ -49,13 +49,14 @@ bk_prune_table(const struct bk_prune *p, bool asked, struct bk_buf *out,
 	size_t i;
 
 	for (i = 0; i < p->len; i++)
-		if ((n = (int)strlen(p->item[i].name)) > wide)
+		if (!p->item[i].foreign &&
+		    (n = (int)strlen(p->item[i].name)) > wide)
 			wide = n;
 	if (bk_buf_addf(out, f, "%-6s  %-*s  %-16s  %5s  %-26s  %s\n", "PLAN",
 	    wide, "NAME", "TIME (UTC)", "SIZE", "ID", "WHY") == -1)
 		return -1;
 	for (i = 0; i < p->len; i++)
-		if ((!asked || p->item[i].asked) &&
+		if (!p->item[i].foreign && (!asked || p->item[i].asked) &&
 		    add_row(p, i, wide, out, f) == -1)
 			return -1;
 	return bk_buf_addf(out, f, "keep %llu (%s), delete %llu (%s)\n",

@@ -93,19 +93,29 @@ classify(struct bk_keeping *k)
 				why |= WHY_SUSPECT;
 		}
 		k->v[i].why |= why;
-		k->v[i].child = k->v[i].basis = NOBODY;
+		k->v[i].child = k->v[i].basis = k->v[i].run = NOBODY;
 	}
 }
 
-/* Suspicion by size, and with it which are good. */
+/* Go by the rule of the group that begins with ${p}. */
 static void
-judge(struct bk_keeping *k, const struct bk_place *p, size_t n)
+enter(struct bk_keeping *k, const struct bk_place *p)
+{
+	const struct bk_retain_book *book = bk_keep_book(k, p->i);
+
+	k->policy = book->policy;
+	k->zone = book->zone;
+}
+
+void
+bk_keep_judge(struct bk_keeping *k, const struct bk_place *p, size_t n)
 {
 	struct ring ring = { .n = 0 };
 	const struct bk_retain_in *in;
 	struct bk_verdict *v;
 	size_t j;
 
+	enter(k, p);
 	for (j = 0; j < n; j++) {
 		v = &k->v[p[j].i];
 		in = &k->in[p[j].i];
@@ -134,6 +144,7 @@ compare_again(struct bk_keeping *k, const struct bk_place *p, size_t n)
 	struct bk_verdict *v, *other;
 	size_t j, c, added = 0;
 
+	enter(k, p);
 	for (j = 0; j < n; j++) {
 		uint32_t i = p[j].i;
 
@@ -165,8 +176,8 @@ compare_again(struct bk_keeping *k, const struct bk_place *p, size_t n)
 	return added;
 }
 
-static size_t
-group_end(const struct bk_keeping *k, size_t from)
+size_t
+bk_keep_group_end(const struct bk_keeping *k, size_t from)
 {
 	size_t to = from + 1;
 
@@ -224,6 +235,12 @@ two_sources(const struct bk_keeping *k, const struct bk_place *p, size_t n,
 	return false;
 }
 
+static bool
+foreign(const struct bk_keeping *k, uint32_t i)
+{
+	return (k->in[i].flags & BK_RETAIN_FOREIGN) != 0;
+}
+
 static int
 add_refusal(struct bk_retained *out, const struct bk_refusal *r,
     struct bk_fault *f)
@@ -251,14 +268,16 @@ refuse(struct bk_keeping *k, struct bk_retained *out, struct bk_fault *f)
 	bool any, two;
 
 	for (from = 0; from < k->nplace; from = to) {
-		to = group_end(k, from);
+		to = bk_keep_group_end(k, from);
+		enter(k, k->place + from);
 		for (any = false, j = from; j < to && !any; j++)
 			any = (k->v[k->place[j].i].why & WHY_OUTSIDE) == 0;
 		two = any && k->policy->sources == BK_SOURCES_ONE &&
 		    two_sources(k, k->place + from, to - from, &found);
 		if (two) {
 			keep_all(k, k->place + from, to - from, WHY_SOURCES);
-			if (add_refusal(out, &found, f) == -1)
+			if (!foreign(k, found.a) &&
+			    add_refusal(out, &found, f) == -1)
 				return -1;
 		}
 		for (j = from; j < to; j++)
@@ -283,7 +302,7 @@ group(struct bk_keeping *k, const struct bk_place *p, size_t n,
 	bool newest = false, bad = false;
 	size_t j;
 
-	judge(k, p, n);
+	bk_keep_judge(k, p, n);
 	for (j = n; j-- > 0;) {
 		v = &k->v[p[j].i];
 		if ((v->why & WHY_STAYS) != 0)
@@ -303,39 +322,27 @@ group(struct bk_keeping *k, const struct bk_place *p, size_t n,
 	return bad ? bk_keep_rules(k, p, n, true, f) : 0;
 }
 
-/* What the kept ones depend on; over all records, whatever their group. */
-static void
-parents(struct bk_keeping *k)
-{
-	uint32_t i, child, up;
-
-	for (i = 0; k->parent != NULL && i < k->n; i++)
-		for (child = i; k->v[child].keep; child = up) {
-			if ((up = k->parent[child]) == NOBODY || up == child)
-				break;
-			if (k->v[up].keep && (k->v[up].why & WHY_PARENT) != 0)
-				break;
-			k->v[up].keep = true;
-			k->v[up].why |= WHY_PARENT;
-			k->v[up].child = child;
-		}
-}
-
 /* True in *${again} where comparisons had to be kept. */
 static int
 pass(struct bk_keeping *k, bool *again, struct bk_fault *f)
 {
 	size_t from, to, added, round = 0;
+	bool runs = false;
 
 	for (from = 0; from < k->nplace; from = to) {
-		to = group_end(k, from);
+		to = bk_keep_group_end(k, from);
+		/* They come after all records. */
+		if (!runs && k->place[from].i >= k->real) {
+			bk_keep_judge_runs(k);
+			runs = true;
+		}
 		if (group(k, k->place + from, to - from, f) == -1)
 			return -1;
 	}
 	do {
-		parents(k);
+		bk_keep_together(k);
 		for (from = added = 0; from < k->nplace; from = to) {
-			to = group_end(k, from);
+			to = bk_keep_group_end(k, from);
 			added += compare_again(k, k->place + from, to - from);
 		}
 		*again = *again || added > 0;
@@ -351,7 +358,10 @@ pass(struct bk_keeping *k, bool *again, struct bk_fault *f)
 	return 0;
 }
 
-/* Go on with what was kept alone.  Was anything not? */
+/*
+ * Go on with what was kept alone, and with what is not ours to delete.  Was
+ * anything not?
+ */
 static bool
 reduce(struct bk_keeping *k)
 {
@@ -360,7 +370,7 @@ reduce(struct bk_keeping *k)
 	bool less;
 
 	for (j = 0; j < k->nplace; j++)
-		if (k->v[k->place[j].i].keep)
+		if (k->v[k->place[j].i].keep || foreign(k, k->place[j].i))
 			k->place[n++] = k->place[j];
 	less = n < k->nplace;
 	k->nplace = n;
@@ -369,7 +379,7 @@ reduce(struct bk_keeping *k)
 		v->keep = false;
 		v->tags = 0;
 		v->why &= ~(WHY_RULES | WHY_NEWEST | WHY_NO_GOOD | WHY_PARENT |
-		    WHY_BASIS);
+		    WHY_BASIS | WHY_MEMBER | WHY_RUN);
 		if ((k->in[k->place[j].i].flags & BK_RETAIN_SUSPECT) == 0 ||
 		    (k->in[k->place[j].i].flags & BK_RETAIN_ACCEPTED) != 0)
 			v->why &= ~WHY_SUSPECT;
@@ -383,6 +393,8 @@ sum(struct bk_retained *out)
 	size_t i;
 
 	for (i = 0; i < out->n; i++) {
+		if ((out->in[i].flags & BK_RETAIN_FOREIGN) != 0)
+			continue;
 		if (out->v[i].keep) {
 			out->keep++;
 			out->keep_bytes += out->in[i].stored;
@@ -394,11 +406,13 @@ sum(struct bk_retained *out)
 	}
 }
 
-static int
-prepare(struct bk_keeping *k, struct bk_fault *f)
+int
+bk_keep_prepare(struct bk_keeping *k, struct bk_fault *f)
 {
 	if (k->n >= NOBODY)
 		return bk_fault_set(f, BK_DATA, "too many records");
+	if (bk_keep_runs(k, f) == -1)
+		return -1;
 	if ((k->v = calloc(k->n + 1, sizeof(*k->v))) == NULL)
 		return bk_fault_set(f, BK_IO, "out of memory");
 	classify(k);
@@ -407,38 +421,65 @@ prepare(struct bk_keeping *k, struct bk_fault *f)
 	return bk_keep_parents(k, f);
 }
 
-int
-bk_retain(const struct bk_retain_in *in, size_t n,
-    const struct bk_policy *policy, const struct bk_zone *zone, int64_t now,
-    bk_retain_match_fn *match, void *arg, struct bk_retained *out,
-    struct bk_fault *f)
+void
+bk_keep_release(struct bk_keeping *k)
 {
-	struct bk_keeping k = { in, n, policy, zone, now, match, arg, NULL,
-		NULL, 0, NULL };
+	free(k->v);
+	free(k->place);
+	free(k->parent);
+	free(k->both);
+	free(k->title);
+	free(k->stand);
+}
+
+int
+bk_retain_more(const struct bk_retain_in *in, size_t n,
+    const struct bk_retain_more *more, const struct bk_policy *policy,
+    const struct bk_zone *zone, int64_t now, bk_retain_match_fn *match,
+    void *arg, struct bk_retained *out, struct bk_fault *f)
+{
+	struct bk_keeping k = { .in = in, .n = n, .real = n, .more = more,
+		.own = { policy, zone }, .now = now, .match = match,
+		.arg = arg };
 	bool again;
 	int rc = -1;
 
 	*out = (struct bk_retained)BK_RETAINED_INIT;
 	if (bk_policy_check(policy, f) == -1)
 		return -1;
-	if (prepare(&k, f) == -1 || refuse(&k, out, f) == -1)
+	if (bk_keep_prepare(&k, f) == -1 || refuse(&k, out, f) == -1)
 		goto out;
 	do {
 		again = false;
 		if (pass(&k, &again, f) == -1)
 			goto out;
 	} while (again && reduce(&k));
+	bk_keep_tell_runs(&k);
 	rc = 0;
 out:
-	free(k.place);
-	free(k.parent);
 	out->v = k.v;
+	out->stand = k.stand;
+	out->both = k.both;
+	k.v = NULL;
+	k.stand = NULL;
+	k.both = NULL;
+	bk_keep_release(&k);
 	out->n = rc == 0 ? n : 0;
 	out->in = in;
 	out->policy = policy;
 	out->zone = zone;
+	out->more = more;
 	sum(out);
 	return rc;
+}
+
+int
+bk_retain(const struct bk_retain_in *in, size_t n,
+    const struct bk_policy *policy, const struct bk_zone *zone, int64_t now,
+    bk_retain_match_fn *match, void *arg, struct bk_retained *out,
+    struct bk_fault *f)
+{
+	return bk_retain_more(in, n, NULL, policy, zone, now, match, arg, out, f);
 }
 
 void
@@ -446,80 +487,7 @@ bk_retain_release(struct bk_retained *r)
 {
 	free(r->v);
 	free(r->refused);
+	free(r->stand);
+	free(r->both);
 	*r = (struct bk_retained)BK_RETAINED_INIT;
-}
-
-/* The marks that reasons amount to. */
-static uint8_t
-marks_of(uint64_t why)
-{
-	uint8_t m = 0;
-	int p;
-
-	for (p = BK_HOURLY; p < BK_PERIODS; p++)
-		if ((why & (WHY_COUNT(p) | WHY_OLDEST(p) | WHY_WITHIN(p))) != 0)
-			m |= (uint8_t)(1U << p);
-	if ((why & WHY_CYCLE_DAY) != 0)
-		m |= 1U << BK_DAILY;
-	if ((why & WHY_CYCLE_WEEK) != 0)
-		m |= 1U << BK_WEEKLY;
-	if ((why & WHY_CYCLE_MONTH) != 0)
-		m |= 1U << BK_MONTHLY;
-	return m;
-}
-
-/* The first good record of each period. */
-static void
-first_marks(const struct bk_keeping *k, const struct bk_place *p, size_t n,
-    uint8_t *marks)
-{
-	int64_t val[BK_PERIODS], seen[BK_PERIODS];
-	size_t j;
-	int q;
-
-	for (q = 0; q < BK_PERIODS; q++)
-		seen[q] = INT64_MIN;
-	for (j = 0; j < n; j++) {
-		if (!k->v[p[j].i].good)
-			continue;
-		bk_keep_periods(k->zone, p[j].time, val);
-		for (q = BK_HOURLY; q < BK_PERIODS; q++)
-			if (val[q] != seen[q]) {
-				seen[q] = val[q];
-				marks[p[j].i] |= (uint8_t)(1U << q);
-			}
-	}
-}
-
-int
-bk_retain_marks(const struct bk_retain_in *in, size_t n,
-    const struct bk_policy *policy, const struct bk_zone *zone, int64_t now,
-    bk_retain_match_fn *match, void *arg, uint8_t *marks, struct bk_fault *f)
-{
-	const struct bk_policy none = BK_POLICY_INIT;
-	struct bk_keeping k = { in, n, policy != NULL ? policy : &none, zone,
-		now, match, arg, NULL, NULL, 0, NULL };
-	size_t from, to, i;
-	int rc = -1;
-
-	memset(marks, 0, n);
-	if (prepare(&k, f) == -1)
-		goto out;
-	for (from = 0; from < k.nplace; from = to) {
-		to = group_end(&k, from);
-		judge(&k, k.place + from, to - from);
-		if (policy == NULL)
-			first_marks(&k, k.place + from, to - from, marks);
-		else if (bk_keep_rules(&k, k.place + from, to - from, false,
-		    f) == -1)
-			goto out;
-	}
-	for (i = 0; policy != NULL && i < n; i++)
-		marks[i] = marks_of(k.v[i].why);
-	rc = 0;
-out:
-	free(k.v);
-	free(k.place);
-	free(k.parent);
-	return rc;
 }

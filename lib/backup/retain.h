@@ -14,6 +14,9 @@
  *     were it good, so that a person can still look at it, and takes no place;
  *   - held, unreadable, of a newer version, from the future: stays;
  *   - what a kept record names as parent stays, over all names;
+ *   - a group run (DESIGN, 9) stays or goes as a whole.  The rules look at the
+ *     runs of a group as at one more name: a run is good when all its members
+ *     are, and the newest good one stays;
  *   - where deleting would change what a kept record is compared with so that
  *     it turned suspect, or stopped being suspect, the three that it was
  *     compared with stay.  With that a plan, once executed, deletes nothing
@@ -47,6 +50,9 @@
 				   of it id, name, time are used if there */
 #define BK_RETAIN_OUTSIDE 64U	/* not to be deleted, the rules pass it by:
 				   what "bk-list | bk-prune -" did not name */
+#define BK_RETAIN_FOREIGN 128U	/* of a name that is not pruned now: its own
+				   rule tells what of it will stay, and nothing
+				   of it goes */
 
 #define BK_BYTES_UNKNOWN UINT64_MAX
 
@@ -64,6 +70,29 @@ struct bk_retain_in {
 	uint64_t bytes;			/* of the source; BK_BYTES_UNKNOWN */
 	uint64_t stored;		/* of the payload, for the sums */
 	unsigned int flags;
+	uint32_t by;			/* 0: the policy; else book[by - 1], the
+					   same for all of a name */
+};
+
+/* The rule of another name. */
+struct bk_retain_book {
+	const struct bk_policy *policy;
+	const struct bk_zone *zone;
+};
+
+/* A group run all of whose members are in the input. */
+struct bk_retain_run {
+	const char *group, *run;
+	int64_t time;
+	const uint32_t *member;		/* indices */
+	size_t n;
+};
+
+struct bk_retain_more {
+	const struct bk_retain_book *book;
+	size_t nbooks;
+	const struct bk_retain_run *run;
+	size_t nruns;
 };
 
 /* Why, as bits; bk_retain_why makes text of them. */
@@ -72,6 +101,7 @@ struct bk_verdict {
 	uint32_t last;			/* place among the last N, from 1 */
 	uint32_t child;			/* index: whose parent it is */
 	uint32_t basis;			/* index: whose judgement rests on it */
+	uint32_t run;			/* index: with which run */
 	uint16_t tags;			/* bits: which --keep-tag match */
 	bool keep;
 	bool good;
@@ -90,10 +120,17 @@ struct bk_retained {
 	uint64_t keep, keep_bytes;	/* records, and sum of stored */
 	uint64_t gone, gone_bytes;
 	uint64_t odd;			/* unreadable, newer, future; > 0: status 1 */
+	/*
+	 * Of each run where in ${v} and ${both} its stand-ins begin (keepruns.c);
+	 * NULL where there are no runs.
+	 */
+	uint32_t *stand;
+	struct bk_retain_in *both;
 	/* Borrowed, for bk_retain_why. */
 	const struct bk_retain_in *in;
 	const struct bk_policy *policy;
 	const struct bk_zone *zone;
+	const struct bk_retain_more *more;
 };
 
 #define BK_RETAINED_INIT { .v = NULL }
@@ -115,9 +152,18 @@ int bk_retain(const struct bk_retain_in *in, size_t n,
     const struct bk_policy *policy, const struct bk_zone *zone, int64_t now,
     bk_retain_match_fn *match, void *arg, struct bk_retained *out,
     struct bk_fault *f);
+/*
+ * The same where other names have rules of their own and backups stand in
+ * group runs.  ${keep} of a foreign record is what its own rule says.  Neither
+ * counts nor sums have foreign ones in them.
+ */
+int bk_retain_more(const struct bk_retain_in *in, size_t n,
+    const struct bk_retain_more *more, const struct bk_policy *policy,
+    const struct bk_zone *zone, int64_t now, bk_retain_match_fn *match,
+    void *arg, struct bk_retained *out, struct bk_fault *f);
 void bk_retain_release(struct bk_retained *r);
 
-#define BK_WHY_LEN 128
+#define BK_WHY_LEN 256
 
 /*
  * Reason ${k} (from 0) of record ${i} as text: "last 1", "hourly 2026-11-21T10",
@@ -125,11 +171,11 @@ void bk_retain_release(struct bk_retained *r);
  * "oldest daily", "within 7d", "daily within 1mo", "tag {tier=\"app\"}",
  * "cycle day", "cycle week 2026-W47", "cycle month 2026-11", "newest good",
  * "no good record of this name", "held", "parent of ID", "compared with ID",
- * "two sources", "cannot be read", "from the future", "not on the list",
+ * "run RUN of group 'GROUP'" and what keeps that run, "two sources", "cannot be read", "from the future", "not on the list",
  * and, of either kind, "suspect, counts for nothing", "payload missing,
  * counts for nothing", "not proven, counts for nothing", "parent missing,
- * counts for nothing"; a deleted record that nothing else is said of has "no
- * rule keeps it".  NULL where there are no more.
+ * counts for nothing"; a deleted record of a group run has "goes with run RUN
+ * of group 'GROUP'", and one that nothing else is said of "no rule keeps it".  NULL where there are no more.
  */
 const char *bk_retain_why(const struct bk_retained *r, size_t i, unsigned int k,
     char out[BK_WHY_LEN]);
