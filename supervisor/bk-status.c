@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cron.h"
+#include "due.h"
 #include "io.h"
 #include "json.h"
 #include "prog.h"
@@ -50,41 +50,17 @@ choose(const struct bk_jobs *jobs, char **words, int nwords, struct shown *s,
 	return 0;
 }
 
-/* When the job is due next, and what its interval makes of it. */
-static int
-set_due(const struct bk_jobs *jobs, struct bk_standing *st,
-    const struct bk_ledger_state *s, int64_t now, struct bk_fault *f)
+/* When the job is due next, and what its schedule makes of its age. */
+static void
+set_due(const struct bk_due *due, struct bk_standing *st,
+    const struct bk_ledger_state *s, int64_t now)
 {
-	const struct bk_job *j = st->job->leader;
-	struct bk_cron *c = NULL;
-	struct bk_zone *z = NULL;
-	int rc = -1;
+	struct bk_due_time next = bk_due_next(due, st->job->leader, s, now);
 
-	st->max_age = st->job->max_age > 0 ? st->job->max_age : 0;
-	if (j->schedule == NULL)
-		return 0;
-	if ((c = bk_cron_parse(j->schedule, f)) == NULL) {
-		struct bk_fault own = *f;
-
-		bk_fault_clear(f);
-		(void)bk_conf_fault(f, j->file, j->schedule_line, "schedule: %s",
-		    own.text);
-		goto out;
-	}
-	if ((z = bk_zone_open(NULL, bk_cron_zone(c) != NULL ? bk_cron_zone(c) :
-	    jobs->tz, f)) == NULL)
-		goto out;
-	st->interval = bk_cron_every(c) != 0 ? bk_cron_every(c) :
-	    bk_cron_interval(c);
-	if (st->job->max_age == BK_JOB_UNSET)
-		st->max_age = 2 * st->interval;
-	st->due = bk_cron_next(c, z, bk_cron_every(c) != 0 && s != NULL &&
-	    s->slot != 0 ? s->slot : now);
-	rc = 0;
-out:
-	bk_cron_free(c);
-	bk_zone_free(z);
-	return rc;
+	st->due = next.at == BK_DUE_NEVER ? 0 : next.at > now ? next.at :
+	    BK_STAND_NOW;
+	st->interval = bk_due_interval(due, st->job);
+	st->max_age = bk_due_max_age(due, st->job);
 }
 
 /* Is the run that ${own} has open still without an outcome? */
@@ -127,23 +103,28 @@ set_running(const struct bk_jobs *jobs, struct bk_standing *st,
 static int
 look(const struct bk_jobs *jobs, struct shown *s, struct bk_fault *f)
 {
+	struct bk_due *due = bk_due_open(bk_ctx, jobs, f);
 	const struct bk_ledger_state *own;
-	struct bk_ledger_state *states;
+	struct bk_ledger_state *states = NULL;
 	int64_t now = bk_ctx->now();
 	size_t i, n;
-	int rc = 0;
+	int rc = -1;
 
-	if (bk_ledger_read(bk_ctx, jobs->state, &states, &n, NULL, f) == -1)
-		return -1;
-	for (i = 0; i < s->n && rc == 0; i++) {
+	if (due == NULL ||
+	    bk_ledger_read(bk_ctx, jobs->state, &states, &n, NULL, f) == -1)
+		goto out;
+	for (rc = 0, i = 0; i < s->n && rc == 0; i++) {
 		own = bk_ledger_find(states, n, s->st[i].job->title);
-		if ((rc = set_due(jobs, &s->st[i], own, now, f)) == -1 ||
-		    (rc = set_running(jobs, &s->st[i], own, f)) == -1)
+		set_due(due, &s->st[i], bk_ledger_find(states, n,
+		    s->st[i].job->leader->title), now);
+		if ((rc = set_running(jobs, &s->st[i], own, f)) == -1)
 			break;
 		bk_standing_ledger(&s->st[i], own, now);
 		bk_standing_stores(bk_ctx, &s->st[i]);
 	}
+out:
 	free(states);
+	bk_due_free(due);
 	return rc;
 }
 

@@ -26,6 +26,8 @@ enum bk_stand {
 
 extern const char *const bk_stand_names[BK_STANDS];
 
+#define BK_STAND_NOW INT64_MIN
+
 /* Times in ms, 0 where there is none. */
 struct bk_standing {
 	const struct bk_job *job;
@@ -36,7 +38,7 @@ struct bk_standing {
 	int64_t started;		/* of the run under way */
 	int64_t good;			/* the newest good backup */
 	int64_t unchanged;		/* the last time that it was found so */
-	int64_t due;			/* INT64_MIN: now; 0: not by the clock */
+	int64_t due;			/* or BK_STAND_NOW */
 	int64_t interval, max_age;	/* 0: none */
 	int64_t bytes, duration;	/* of the newest good; -1: not known */
 	char id[BK_ULID_LEN + 1];

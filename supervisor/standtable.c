@@ -58,7 +58,7 @@ bk_standing_json(const struct bk_standing *st, int64_t now, struct bk_fault *f)
 	    now - st->good : 0, f) == 0) &&
 	    (st->unchanged <= st->good ||
 	    set_time(o, "unchanged", st->unchanged, f) == 0) &&
-	    set_time(o, "due", st->due == INT64_MIN ? now : st->due, f) == 0 &&
+	    set_time(o, "due", st->due == BK_STAND_NOW ? now : st->due, f) == 0 &&
 	    (st->interval == 0 || set_int(o, "interval", st->interval, f) == 0) &&
 	    (st->max_age == 0 || set_int(o, "max-age", st->max_age, f) == 0) &&
 	    (st->id[0] == '\0' || bk_json_set_text(o, "id", st->id, f) == 0) &&
