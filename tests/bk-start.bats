@@ -1,0 +1,127 @@
+load helper
+
+setup() {
+	own_store
+	cat > bk.conf <<-END
+	state = "$PWD/state"
+	store "one" { url = "file://$PWD/store" }
+	job "app" { source = "fake:?bytes=100" store = "one" }
+	job "bad" { source = "fake:?bytes=100&exit=77" store = "one" }
+	END
+	mkdir state
+	export BK_CONF=$PWD/bk.conf
+}
+
+# A supervisor that says the lines of standard input to the first who asks, and
+# writes what was asked to the file asked; a line "wait" waits for the other to
+# go away.
+supervisor() {
+	cat > says
+	mkfifo up
+	python3 - <<-'END' 3>&- &
+	import socket
+	s = socket.socket(socket.AF_UNIX)
+	s.bind("state/socket")
+	s.listen()
+	open("up", "w").close()
+	c, _ = s.accept()
+	asked = c.makefile().readline()
+	open("asked", "w").write(asked)
+	for line in open("says"):
+	    if line == "wait\n":
+	        c.recv(1)
+	    else:
+	        c.sendall(line.encode())
+	END
+	cat up
+}
+
+R=01M7ZH5GN7B9F6J0HZWGCP1BYG
+
+@test "a job is started: what was asked, what is told" {
+	supervisor <<< '{"event":"started","job":"app","run":"'$R'","pid":7}'
+	run -0 --separate-stderr bk backup app
+	[ "$output" = '{"job":"app","run":"'$R'","pid":7,"state":"started"}' ]
+	[ "$(cat asked)" = '{"do":"backup","job":"app"}' ]
+	nothing_listed store
+}
+
+@test "waiting: the status of the run, and how it ended" {
+	supervisor <<-END
+	{"event":"started","job":"app","run":"$R","pid":7}
+	{"event":"ended","job":"app","run":"$R","status":69,"outcome":"failed","message":"no route"}
+	END
+	run -69 --separate-stderr bk backup app --wait
+	[ "$output" = '{"job":"app","run":"'$R'","status":69,"outcome":"failed","message":"no route","state":"ended"}' ]
+}
+
+@test "when the wait ends first: 1 and running" {
+	supervisor <<-END
+	{"event":"started","job":"app","run":"$R","pid":7}
+	wait
+	END
+	run -1 --separate-stderr bk backup app --wait=1
+	[ "$output" = '{"job":"app","run":"'$R'","pid":7,"state":"running"}' ]
+}
+
+@test "a supervisor that says no, talks nonsense, or goes away" {
+	supervisor <<< '{"event":"refused","status":75,"message":"a run of job \u0027app\u0027 is under way"}'
+	run -75 --separate-stderr bk backup app
+	[ -z "$output" ]
+	said "a run of job 'app' is under way"
+	rm state/socket up
+	supervisor <<< 'nonsense'
+	run -65 --separate-stderr bk backup app
+	rm state/socket up
+	supervisor <<< '{"event":"started","job":"app","run":"'$R'","pid":7}'
+	run -69 --separate-stderr bk backup app --wait
+	said "run $R goes on: the supervisor went away"
+	nothing_listed store
+}
+
+@test "without a supervisor the job runs here, and that is said" {
+	run -0 --separate-stderr bk backup app
+	[[ "$output" == '{"outcome":"committed","job":"app",'* ]]
+	said "no supervisor listens at '$PWD/state/socket': running job 'app' here"
+	run -77 --separate-stderr bk backup bad --wait=60
+	# A socket that nobody listens on is none.
+	python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("state/socket")'
+	run -0 --separate-stderr bk start app
+	said "running job 'app' here"
+}
+
+@test "a socket that refuses us: 77, and nothing runs" {
+	as_other
+	[ -n "$as" ] || skip "needs root"
+	mkdir -p "$pub/state" "$pub/store"
+	sed "s|$PWD|$pub|" bk.conf > "$pub/bk.conf"
+	chmod 644 "$pub/bk.conf" && chmod 755 "$pub/state"
+	python3 -c 'import socket, sys
+s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen()' "$pub/state/socket"
+	chmod 600 "$pub/state/socket"
+	run -77 --separate-stderr $as bk backup --config "$pub/bk.conf" app
+	said "cannot speak to the supervisor"
+	nothing_listed "$pub/store"
+	rm -r "$pub"
+}
+
+@test "by way of a store, by its name or its URL" {
+	run -0 --separate-stderr bk backup app --via one
+	[[ "$output" == '{"state":"requested",'*'"job":"app"'* ]]
+	run -0 --separate-stderr bk-run --requests one
+	[[ "$output" == *'"outcome":"committed"'* ]]
+	BK_CONF=/nonexistent run -1 --separate-stderr bk backup other --via "$S" --wait=1
+	[[ "$output" == '{"state":"requested",'*'"job":"other"'* ]]
+	run -66 --separate-stderr bk backup app --via two
+}
+
+@test "wrong names and options" {
+	run -66 --separate-stderr bk backup apps
+	said "do you mean 'app'"
+	run -64 --separate-stderr bk backup app --zstd
+	run -64 --separate-stderr bk backup fake: "$S" --wait
+	said "goes with the name of one job"
+	run -64 --separate-stderr bk start app --wait=0
+	run -64 --separate-stderr bk start
+	run -0 --separate-stderr bk backup fake: "$S" --name x
+}
