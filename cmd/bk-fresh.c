@@ -6,10 +6,7 @@
  * The metrics file is replaced by rename(2), so that the collector never
  * reads half of it; until then it has a name that the collector passes by.
  */
-#include <sys/stat.h>
-
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +18,7 @@
 #include "names.h"
 #include "optargs.h"
 #include "prog.h"
+#include "replace.h"
 #include "when.h"
 
 #define METRICS_MAX 65536
@@ -132,38 +130,6 @@ parse(struct args *a)
 		bk_usage("choose one of --nagios and --json");
 }
 
-/* Write ${b} beside ${path}, readable for all, and rename it into place. */
-static int
-replace(const char *path, const struct bk_buf *b, struct bk_fault *f)
-{
-	struct bk_buf temp = BK_BUF_INIT(4096);
-	int fd, rc = -1;
-
-	if (bk_buf_addf(&temp, f, "%s.XXXXXX", path) == -1)
-		return -1;
-	if ((fd = mkostemp(temp.p, O_CLOEXEC)) == -1) {
-		(void)bk_fault_errno(f, BK_CANTCREATE, errno,
-		    "cannot create '%s'", temp.p);
-		goto out;
-	}
-	rc = bk_write_all(fd, b->p, b->len, temp.p, f);
-	if (rc == 0 && fchmod(fd, 0644) == -1)
-		rc = bk_fault_errno(f, BK_IO, errno, "cannot open '%s' to all",
-		    temp.p);
-	if (rc == 0)
-		rc = bk_fsync(fd, temp.p, f);
-	if (bk_close(fd, temp.p, f) == -1)
-		rc = -1;
-	if (rc == 0 && rename(temp.p, path) == -1)
-		rc = bk_fault_errno(f, BK_CANTCREATE, errno,
-		    "cannot replace '%s'", path);
-	if (rc == -1)
-		(void)unlink(temp.p);
-out:
-	bk_buf_release(&temp);
-	return rc;
-}
-
 static int
 write_metrics(const struct args *a, const struct bk_fresh *fr,
     const char *store, struct bk_fault *f)
@@ -172,7 +138,8 @@ write_metrics(const struct args *a, const struct bk_fresh *fr,
 	int rc = bk_fresh_metrics(fr, store, &text, f);
 
 	if (rc == 0)
-		rc = replace(a->metrics, &text, f);
+		rc = bk_file_replace(a->metrics, bk_buf_text(&text), text.len, 0644,
+		    f);
 	bk_buf_release(&text);
 	return rc;
 }
