@@ -11,7 +11,6 @@
  */
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
-#include <sys/wait.h>
 
 #include <errno.h>
 #include <poll.h>
@@ -20,15 +19,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "command.h"
 #include "cron.h"
 #include "io.h"
 #include "names.h"
 #include "prog.h"
-#include "spawn.h"
 #include "when.h"
 
 #define CORRECTION (INT64_C(3) * 3600 * 1000)
-#define GRACE_S 10			/* from TERM to KILL */
 
 enum { FROM = 256, COUNT, TZ, WAIT };
 
@@ -133,23 +131,6 @@ print_times(const struct args *a, struct bk_fault *f)
 	return 0;
 }
 
-static int
-waiting_open(struct waiting *w, struct bk_fault *f)
-{
-	sigset_t set;
-
-	(void)sigemptyset(&set);
-	(void)sigaddset(&set, SIGCHLD);
-	(void)sigaddset(&set, SIGHUP);
-	(void)sigaddset(&set, SIGINT);
-	(void)sigaddset(&set, SIGTERM);
-	if (sigprocmask(SIG_BLOCK, &set, NULL) == -1 ||
-	    (w->signals = signalfd(-1, &set, SFD_CLOEXEC)) == -1 ||
-	    (w->timer = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC)) == -1)
-		return bk_fault_errno(f, BK_IO, errno, "cannot set a timer");
-	return 0;
-}
-
 /* Set the timer to ${due} and look at the clock after it. */
 static int
 arm(struct waiting *w, int64_t due, int64_t *now, struct bk_fault *f)
@@ -187,7 +168,7 @@ rest(struct waiting *w, bool timer, int *signo, struct bk_fault *f)
 		*signo = (int)si.ssi_signo;
 	else if (p[1].revents != 0 &&
 	    read(w->timer, &times, sizeof(times)) == -1 &&
-	    errno != ECANCELED && errno != EINTR)
+	    errno != ECANCELED && errno != EINTR && errno != EAGAIN)
 		return bk_fault_errno(f, BK_IO, errno, "cannot wait");
 	return 0;
 }
@@ -234,56 +215,25 @@ wait_due(const struct args *a, struct waiting *w, int64_t *due,
 	return 0;
 }
 
-/* End the command's group: TERM, and KILL after the grace. */
-static int
-end_command(struct waiting *w, pid_t pid, struct bk_fault *f)
-{
-	const struct itimerspec grace = { .it_value = { .tv_sec = GRACE_S } };
-	int64_t until = bk_ctx->mono() + GRACE_S * INT64_C(1000);
-	int signo, status;
-
-	(void)kill(-pid, SIGTERM);
-	(void)kill(-pid, SIGCONT);
-	if (timerfd_settime(w->timer, 0, &grace, NULL) == -1)
-		return bk_fault_errno(f, BK_IO, errno, "cannot set a timer");
-	while (waitpid(pid, &status, WNOHANG) == 0) {
-		if (bk_ctx->mono() >= until)
-			(void)kill(-pid, SIGKILL);
-		if (rest(w, bk_ctx->mono() < until, &signo, f) == -1)
-			return -1;
-	}
-	return 0;
-}
-
 /* Run the command: its status as a shell gives it, or -1 with ${f} set. */
 static int
 run(const struct args *a, struct waiting *w, struct bk_fault *f)
 {
-	const struct bk_child_spec spec = { .argv = a->command,
-		.flags = BK_CHILD_FULLENV, .in = -1 };
-	const int fds[3] = { -1, STDOUT_FILENO, STDERR_FILENO };
-	int signo, status;
-	pid_t pid, got;
+	int rc, signo, status = 0;
+	pid_t pid;
 
-	if (bk_spawn(bk_ctx, &spec, fds, &pid, f) == -1)
+	if (bk_command_start(a->command, -1, &pid, f) == -1)
 		return -1;
-	while ((got = waitpid(pid, &status, WNOHANG)) == 0) {
+	while ((rc = bk_command_ended(a->command, pid, &status, f)) == BK_MORE) {
 		if (rest(w, false, &signo, f) == -1)
 			return -1;
 		if (signo == 0 || signo == SIGCHLD)
 			continue;
 		w->signal = signo;
-		return end_command(w, pid, f);
+		bk_command_end(pid);
+		return 0;
 	}
-	if (got == -1)
-		return bk_fault_errno(f, BK_BUG, errno, "cannot wait for '%s'",
-		    a->command[0]);
-	status = WIFEXITED(status) ? WEXITSTATUS(status) :
-	    128 + WTERMSIG(status);
-	if (status != 0)
-		bk_say(BK_LOG_WARN, "'%s' ended with status %d", a->command[0],
-		    status);
-	return status;
+	return rc == -1 ? -1 : status;
 }
 
 /* The status of the last run, or -1 with ${f} set. */
@@ -315,7 +265,6 @@ main(int argc, char *argv[])
 	struct bk_fault f = BK_FAULT_INIT;
 	struct args a = { .from = INT64_MIN };
 	struct waiting w = { .timer = -1, .signals = -1 };
-	sigset_t set;
 	int status = 0;
 
 	bk_init(&prog, argc, argv);
@@ -326,7 +275,8 @@ main(int argc, char *argv[])
 	w.seen = bk_ctx->now();
 	if (!a.wait)
 		(void)print_times(&a, &f);
-	else if (waiting_open(&w, &f) == 0)
+	else if (bk_command_waits(CLOCK_REALTIME, &w.signals,
+	    &w.timer, &f) == 0)
 		status = wait_times(&a, &w, &f);
 
 	if (w.timer != -1)
@@ -335,11 +285,7 @@ main(int argc, char *argv[])
 		close(w.signals);
 	bk_cron_free(a.cron);
 	bk_zone_free(a.zone);
-	if (w.signal != 0) {
-		(void)sigfillset(&set);
-		(void)signal(w.signal, SIG_DFL);
-		(void)sigprocmask(SIG_UNBLOCK, &set, NULL);
-		(void)raise(w.signal);
-	}
+	if (w.signal != 0)
+		bk_command_die(w.signal);
 	return bk_faulty(&f) ? bk_exit(&f) : status;
 }
