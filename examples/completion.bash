@@ -88,6 +88,8 @@ _bk() {
 	esac
 	if [[ $cur == -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$(_bk_options "${command[@]}")" -- "$cur")
+	elif [ "$name" = bk-watch ]; then
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 	else
 		mapfile -t COMPREPLY < <(compgen -W "$(_bk_urls "$name")" -- "$cur")
 	fi
