@@ -9,16 +9,13 @@
 
 #include "buf.h"
 #include "tar.h"
+#include "tarblock.h"
 
-#define BLOCK 512
+#define BLOCK BK_TAR_BLOCK
 #define META_MAX (4 * 1024 * 1024)	/* extended header: attributes are in it */
 
-/* Offsets in a header block. */
-enum {
-	AT_NAME = 0, AT_SIZE = 124, AT_SUM = 148, AT_TYPE = 156, AT_LINK = 157,
-	AT_MAGIC = 257, AT_PREFIX = 345, AT_GNU_EXTENDED = 482,
-	AT_MORE_EXTENDED = 504
-};
+/* Offsets of GNU tar's own. */
+enum { AT_GNU_EXTENDED = 482, AT_MORE_EXTENDED = 504 };
 
 enum state { HEADER, META, SPARSE, SKIP, ZEROS };
 
@@ -30,12 +27,14 @@ struct text {
 
 struct bk_tar {
 	bk_tar_entry_fn *fn;
+	bk_sink_fn *data_fn;
 	void *arg;
 	enum state state;
 	uint64_t at;			/* bytes taken */
 	uint8_t block[BLOCK];
 	size_t have;			/* of block */
 	uint64_t left;			/* of META and SKIP */
+	uint64_t unseen;		/* of the data in SKIP, without padding */
 	uint64_t zeros;
 	char meta_type;
 	struct bk_buf meta;
@@ -65,6 +64,12 @@ bk_tar_new(bk_tar_entry_fn *fn, void *arg, struct bk_fault *f)
 }
 
 void
+bk_tar_data(struct bk_tar *t, bk_sink_fn *fn)
+{
+	t->data_fn = fn;
+}
+
+void
 bk_tar_free(struct bk_tar *t)
 {
 	if (t == NULL)
@@ -81,51 +86,6 @@ bad(const struct bk_tar *t, const char *what, struct bk_fault *f)
 {
 	return bk_fault_set(f, BK_DATA, "tar: %s before byte %llu", what,
 	    (unsigned long long)t->at);
-}
-
-/* Octal text, or base 256 where the first bit is set (GNU). */
-static bool
-number(const uint8_t *p, size_t n, uint64_t *v)
-{
-	size_t i = 0;
-
-	*v = 0;
-	if (p[0] & 0x80) {
-		*v = p[0] & 0x7f;
-		for (i = 1; i < n; i++) {
-			if (*v >> 55 != 0)
-				return false;
-			*v = *v << 8 | p[i];
-		}
-		return true;
-	}
-	while (i < n && p[i] == ' ')
-		i++;
-	for (; i < n && p[i] >= '0' && p[i] <= '7'; i++)
-		*v = *v << 3 | (uint64_t)(p[i] - '0');
-	for (; i < n; i++)
-		if (p[i] != ' ' && p[i] != '\0')
-			return false;
-	return true;
-}
-
-static bool
-sum_ok(const uint8_t *b)
-{
-	uint64_t want;
-	unsigned long u = 0;
-	long s = 0;
-	size_t i;
-	uint8_t c;
-
-	if (!number(b + AT_SUM, 8, &want))
-		return false;
-	for (i = 0; i < BLOCK; i++) {
-		c = i >= AT_SUM && i < AT_SUM + 8 ? ' ' : b[i];
-		u += c;
-		s += c < 128 ? c : (long)c - 256;	/* old tars summed chars */
-	}
-	return want == u || (s >= 0 && want == (uint64_t)s);
 }
 
 static int
@@ -231,11 +191,11 @@ own_name(const struct bk_tar *t, struct bk_buf *b, struct bk_fault *f)
 	const uint8_t *h = t->block;
 
 	/* GNU's magic is "ustar  ": other things are where the prefix is. */
-	if (memcmp(h + AT_MAGIC, "ustar", 6) == 0 && h[AT_PREFIX] != '\0' &&
-	    (field(b, h + AT_PREFIX, 155, f) == -1 ||
+	if (memcmp(h + BK_TAR_MAGIC, "ustar", 6) == 0 && h[BK_TAR_PREFIX] != '\0' &&
+	    (field(b, h + BK_TAR_PREFIX, BK_TAR_PREFIX_LEN, f) == -1 ||
 	    bk_buf_adds(b, "/", f) == -1))
 		return -1;
-	return field(b, h + AT_NAME, 100, f);
+	return field(b, h + BK_TAR_NAME, BK_TAR_NAME_LEN, f);
 }
 
 static int
@@ -248,7 +208,8 @@ show(struct bk_tar *t, char type, uint64_t size, struct bk_fault *f)
 	if (t->fn == NULL)
 		return 0;
 	if (own_name(t, &name, f) == -1 ||
-	    field(&link, t->block + AT_LINK, 100, f) == -1)
+	    field(&link, t->block + BK_TAR_LINK, BK_TAR_NAME_LEN,
+	    f) == -1)
 		goto out;
 	e.name = t->path.given ? bk_buf_text(&t->path.buf) :
 	    bk_buf_text(&name);
@@ -269,6 +230,7 @@ static void
 skip(struct bk_tar *t, uint64_t size)
 {
 	t->left = (size + BLOCK - 1) / BLOCK * BLOCK;
+	t->unseen = size;
 	t->state = t->left > 0 ? SKIP : HEADER;
 }
 
@@ -310,7 +272,7 @@ static int
 header(struct bk_tar *t, struct bk_fault *f)
 {
 	uint64_t size;
-	char type = (char)t->block[AT_TYPE];
+	char type = (char)t->block[BK_TAR_TYPE];
 
 	if (memcmp(t->block, zero, BLOCK) == 0) {
 		if (t->path.given || t->link.given || t->pax)
@@ -319,9 +281,9 @@ header(struct bk_tar *t, struct bk_fault *f)
 		t->state = ZEROS;
 		return 0;
 	}
-	if (!sum_ok(t->block))
+	if (!bk_tarblock_ok(t->block))
 		return bad(t, "no valid header", f);
-	if (!number(t->block + AT_SIZE, 12, &size) || size > INT64_MAX - BLOCK)
+	if (!bk_tarblock_number(t->block + BK_TAR_SIZE, 12, &size) || size > INT64_MAX - BLOCK)
 		return bad(t, "a bad size", f);
 	if (type == 'L' || type == 'K' || type == 'x' || type == 'g')
 		return meta_header(t, type, size, f);
@@ -350,6 +312,15 @@ block_done(struct bk_tar *t, struct bk_fault *f)
 	return 0;
 }
 
+static int
+show_data(struct bk_tar *t, const uint8_t *p, size_t n, struct bk_fault *f)
+{
+	if (n > t->unseen)
+		n = (size_t)t->unseen;
+	t->unseen -= n;
+	return n == 0 || t->data_fn == NULL ? 0 : t->data_fn(t->arg, p, n, f);
+}
+
 /* Take a part of ${n} bytes and say how many in *${m}. */
 static int
 take(struct bk_tar *t, const uint8_t *p, size_t n, size_t *m,
@@ -370,6 +341,7 @@ take(struct bk_tar *t, const uint8_t *p, size_t n, size_t *m,
 			return 0;
 		/* The rest of its last block. */
 		t->left = (BLOCK - t->meta.len % BLOCK) % BLOCK;
+		t->unseen = 0;
 		t->state = t->left > 0 ? SKIP : HEADER;
 		return meta_done(t, f);
 	case SKIP:
@@ -377,7 +349,7 @@ take(struct bk_tar *t, const uint8_t *p, size_t n, size_t *m,
 		t->at += *m;
 		if ((t->left -= *m) == 0)
 			t->state = HEADER;
-		return 0;
+		return show_data(t, p, *m, f);
 	default:
 		*m = n < sizeof(zero) ? n : sizeof(zero);
 		t->at += *m;

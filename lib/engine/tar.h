@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "fault.h"
+#include "io.h"
 
 struct bk_tar_entry {
 	char type;		/* typeflag; '0' for NUL and '7' too */
@@ -32,6 +33,12 @@ struct bk_tar;
 
 /* ${fn} may be NULL.  NULL with ${f} set on no memory. */
 struct bk_tar *bk_tar_new(bk_tar_entry_fn *fn, void *arg, struct bk_fault *f);
+
+/*
+ * Have the data of each entry given to ${fn}, with the same argument, behind
+ * the call that showed the entry.
+ */
+void bk_tar_data(struct bk_tar *t, bk_sink_fn *fn);
 
 /*
  * Take the next bytes.  An entry is shown as soon as its header's last byte
