@@ -84,6 +84,17 @@ bk_crc32(uint32_t crc, const void *p, size_t n)
 	return n == 0 ? crc : libdeflate_crc32(crc, p, n);
 }
 
+uint64_t
+bk_hash64(const void *p, size_t n)
+{
+	const uint8_t *s = p;
+	uint64_t h = 0xcbf29ce484222325U;
+
+	for (; n > 0; n--, s++)
+		h = (h ^ *s) * 0x100000001b3U;
+	return h != 0 ? h : 1;
+}
+
 void
 bk_hex(const void *p, size_t n, char *out)
 {

@@ -27,6 +27,9 @@ void bk_sha256_of(const void *p, size_t n, uint8_t out[BK_SHA256_LEN]);
 /* CRC-32 of gzip (RFC 1952, section 8), started with 0. */
 uint32_t bk_crc32(uint32_t crc, const void *p, size_t n);
 
+/* FNV-1a of 64 bits, never 0: for tables, no proof against forgers. */
+uint64_t bk_hash64(const void *p, size_t n);
+
 /* 2 ${n} lower-case digits and a NUL. */
 void bk_hex(const void *p, size_t n, char *out);
 /* The string ${s} is exactly 2 ${n} digits of either case.  0, else -1. */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "buf.h"
+#include "hash.h"
 #include "tar.h"
 #include "tarcheck.h"
 
@@ -20,19 +21,6 @@ struct bk_tarcheck {
 	size_t nlinks, room;		/* room: a power of 2 */
 	struct bk_buf name, link;	/* clean */
 };
-
-#define FNV_START 0xcbf29ce484222325U
-#define FNV_PRIME 0x100000001b3U
-
-static uint64_t
-hash_of(const char *p, size_t n)
-{
-	uint64_t h = FNV_START;
-
-	for (; n > 0; n--, p++)
-		h = (h ^ (uint8_t)*p) * FNV_PRIME;
-	return h != 0 ? h : 1;
-}
 
 /* Where ${h} is or would be. */
 static uint64_t *
@@ -48,7 +36,7 @@ slot(uint64_t *links, size_t room, uint64_t h)
 static bool
 is_link(const struct bk_tarcheck *c, const char *p, size_t n)
 {
-	return c->room > 0 && *slot(c->links, c->room, hash_of(p, n)) != 0;
+	return c->room > 0 && *slot(c->links, c->room, bk_hash64(p, n)) != 0;
 }
 
 static int
@@ -74,7 +62,7 @@ grow(struct bk_tarcheck *c, struct bk_fault *f)
 static int
 add_link(struct bk_tarcheck *c, struct bk_fault *f)
 {
-	uint64_t h = hash_of(bk_buf_text(&c->name), c->name.len), *s;
+	uint64_t h = bk_hash64(bk_buf_text(&c->name), c->name.len), *s;
 
 	if (c->nlinks * 4 >= c->room * 3 && grow(c, f) == -1)
 		return -1;
