@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "buf.h"
 #include "engine.h"
 #include "hash.h"
 #include "json.h"
@@ -328,6 +329,29 @@ bad:
 	return NULL;
 }
 
+/* What must be in the store: of the WAL of this name. */
+static int
+put_requires(const struct job *j, json_t *end, struct bk_fault *f)
+{
+	json_t *o, *list = json_array();
+	struct bk_buf b = BK_BUF_INIT(1024);
+	size_t i;
+	int rc = 0;
+
+	json_array_foreach(j->dump.requires, i, o) {
+		bk_buf_reset(&b);
+		if (rc == 0 && (bk_buf_addf(&b, f, "%s/wal/%s", j->name != NULL ?
+		    j->name : j->dump.name, json_string_value(o)) == -1 ||
+		    bk_json_push(list, json_string(bk_buf_text(&b)), f) == -1))
+			rc = -1;
+	}
+	bk_buf_release(&b);
+	if (rc == 0)
+		return bk_json_set(end, "requires", list, f);
+	json_decref(list);
+	return -1;
+}
+
 static int
 put_end(struct job *j, struct bk_fault *f)
 {
@@ -343,7 +367,7 @@ put_end(struct job *j, struct bk_fault *f)
 	    "sha256", sum, "info", info);
 	if (end == NULL)
 		bk_fault_errno(f, BK_IO, ENOMEM, "end line");
-	else
+	else if (j->dump.requires == NULL || put_requires(j, end, f) == 0)
 		rc = bk_stream_put_end(j->out, end, f);
 	json_decref(end);
 	return rc;

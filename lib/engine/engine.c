@@ -14,6 +14,7 @@
 
 const struct bk_engine_ops *const bk_engine_table[] = {
 	&bk_engine_postgres,
+	&bk_engine_postgres_base,
 	&bk_engine_mysql,
 	&bk_engine_redis,
 	&bk_engine_sqlite,
@@ -237,8 +238,9 @@ bk_dump_close(struct bk_dump *d)
 		d->ops->dump_close(d);
 	json_decref(d->source);
 	json_decref(d->info);
+	json_decref(d->requires);
 	d->ops = NULL;
-	d->source = d->info = NULL;
+	d->source = d->info = d->requires = NULL;
 }
 
 /* May what ${made} be fed to the target's engine? */

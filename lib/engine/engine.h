@@ -55,6 +55,11 @@ struct bk_dump {
 					   by the first byte; 0: start of the dump */
 	uint64_t estimate;		/* open: bytes at most, 0 unknown */
 	const char *proof;		/* run: "marks", "exit" (static text) */
+	/*
+	 * run: NULL, or an array of what must be in the store before this
+	 * backup counts: key prefixes below "<name>/wal/" (DESIGN, 5).
+	 */
+	json_t *requires;
 	void *priv;			/* the engine's own */
 };
 
@@ -124,6 +129,7 @@ struct bk_engine_ops {
 
 extern const struct bk_engine_ops *const bk_engine_table[];	/* NULL-ended */
 extern const struct bk_engine_ops bk_engine_postgres;
+extern const struct bk_engine_ops bk_engine_postgres_base;
 extern const struct bk_engine_ops bk_engine_mysql;
 extern const struct bk_engine_ops bk_engine_redis;
 extern const struct bk_engine_ops bk_engine_sqlite;

@@ -18,6 +18,7 @@
 #include "uri.h"
 
 #define BK_PG_PATH 4096
+#define BK_PG_WHERE 320
 
 struct bk_pg {
 	const struct bk_ctx *ctx;
@@ -26,7 +27,7 @@ struct bk_pg {
 	int64_t deadline;
 	struct bk_secret secret;
 	struct bk_argv env;		/* for every tool */
-	char where[320];		/* "db.example:5432", for messages */
+	char where[BK_PG_WHERE];	/* "db.example:5432", for messages */
 	char psql[BK_PG_PATH];
 };
 
@@ -39,6 +40,22 @@ int bk_pg_open(struct bk_pg *pg, const struct bk_ctx *ctx,
     const struct bk_uri *uri, const char *source_env, int64_t deadline,
     struct bk_fault *f);
 void bk_pg_close(struct bk_pg *pg);
+
+/* Of our environment, what libpq may know; NULL-ended. */
+extern const char *const bk_pg_variables[];
+
+/* The server's name for messages.  0, or -1 (64 the URL names two hosts). */
+int bk_pg_where(const struct bk_ctx *ctx, const struct bk_uri *uri,
+    char where[BK_PG_WHERE], struct bk_fault *f);
+
+/*
+ * Append the connection string (libpq) for ${db} of the URL's server, and to
+ * any of these a word more; a NULL ${value} adds none.
+ */
+int bk_pg_conninfo(const struct bk_ctx *ctx, const struct bk_uri *u,
+    const char *db, struct bk_buf *b, struct bk_fault *f);
+int bk_pg_conn_word(struct bk_buf *b, const char *name, const char *value,
+    struct bk_fault *f);
 
 /* Append "--dbname=…", which names server, user and ${db}. */
 int bk_pg_dbname(const struct bk_pg *pg, const char *db, struct bk_argv *a,

@@ -25,7 +25,7 @@
 #define CONNECT_SECONDS "15"
 
 /* Of our environment; the URL goes before them. */
-static const char *const passed_on[] = { "PGHOST", "PGHOSTADDR", "PGPORT",
+const char *const bk_pg_variables[] = { "PGHOST", "PGHOSTADDR", "PGPORT",
 	"PGUSER", "PGSERVICE", "PGSERVICEFILE", "PGSYSCONFDIR", "PGOPTIONS",
 	"PGSSLMODE", "PGSSLROOTCERT", "PGSSLCERT", "PGSSLKEY", "PGSSLCRL",
 	"PGREQUIREPEER", "PGCHANNELBINDING", "PGTARGETSESSIONATTRS",
@@ -191,9 +191,9 @@ set_env(struct bk_pg *pg, struct bk_fault *f)
 	const char *v;
 	size_t i;
 
-	for (i = 0; passed_on[i] != NULL; i++)
-		if ((v = pg->ctx->env(passed_on[i])) != NULL &&
-		    bk_argv_addf(&pg->env, f, "%s=%s", passed_on[i], v) == -1)
+	for (i = 0; bk_pg_variables[i] != NULL; i++)
+		if ((v = pg->ctx->env(bk_pg_variables[i])) != NULL &&
+		    bk_argv_addf(&pg->env, f, "%s=%s", bk_pg_variables[i], v) == -1)
 			return -1;
 	v = pg->ctx->env("PGCONNECT_TIMEOUT");
 	return bk_argv_addf(&pg->env, f, "PGCONNECT_TIMEOUT=%s",
@@ -209,22 +209,13 @@ host_of(const struct bk_uri *u)
 }
 
 int
-bk_pg_open(struct bk_pg *pg, const struct bk_ctx *ctx,
-    const struct bk_uri *uri, const char *source_env, int64_t deadline,
-    struct bk_fault *f)
+bk_pg_where(const struct bk_ctx *ctx, const struct bk_uri *uri,
+    char where[BK_PG_WHERE], struct bk_fault *f)
 {
-	static const char *const psql[] = { "psql", NULL };
 	const char *host = host_of(uri);
 	const char *port = ctx->env("PGPORT");
 	char own[8];
 
-	memset(pg, 0, sizeof(*pg));
-	pg->secret.fd = -1;
-	pg->ctx = ctx;
-	pg->uri = uri;
-	pg->deadline = deadline;
-	if (strcmp(uri->path, "") != 0 && strcmp(uri->path, "/") != 0)
-		pg->db = uri->path + 1;
 	if (uri->host[0] != '\0' && bk_uri_opt(uri, "host") != NULL)
 		return bk_fault_set(f, BK_USAGE,
 		    "'%s' names two hosts", uri->text);
@@ -234,8 +225,27 @@ bk_pg_open(struct bk_pg *pg, const struct bk_ctx *ctx,
 	}
 	if (host == NULL && (host = ctx->env("PGHOST")) == NULL)
 		host = "local";
-	snprintf(pg->where, sizeof(pg->where), "%.255s:%.31s", host,
+	snprintf(where, BK_PG_WHERE, "%.255s:%.31s", host,
 	    port == NULL ? "5432" : port);
+	return 0;
+}
+
+int
+bk_pg_open(struct bk_pg *pg, const struct bk_ctx *ctx,
+    const struct bk_uri *uri, const char *source_env, int64_t deadline,
+    struct bk_fault *f)
+{
+	static const char *const psql[] = { "psql", NULL };
+
+	memset(pg, 0, sizeof(*pg));
+	pg->secret.fd = -1;
+	pg->ctx = ctx;
+	pg->uri = uri;
+	pg->deadline = deadline;
+	if (strcmp(uri->path, "") != 0 && strcmp(uri->path, "/") != 0)
+		pg->db = uri->path + 1;
+	if (bk_pg_where(ctx, uri, pg->where, f) == -1)
+		return -1;
 	if (bk_tool_nth(ctx, psql, tool_dirs, 0, pg->psql,
 	    sizeof(pg->psql)) == BK_ABSENT_TOOL)
 		return bk_fault_set(f, BK_UNAVAILABLE,
@@ -250,8 +260,8 @@ bk_pg_close(struct bk_pg *pg)
 	bk_argv_release(&pg->env);
 }
 
-static int
-conn_word(struct bk_buf *b, const char *name, const char *value,
+int
+bk_pg_conn_word(struct bk_buf *b, const char *name, const char *value,
     struct bk_fault *f)
 {
 	if (value == NULL)
@@ -262,15 +272,12 @@ conn_word(struct bk_buf *b, const char *name, const char *value,
 }
 
 int
-bk_pg_dbname(const struct bk_pg *pg, const char *db, struct bk_argv *a,
-    struct bk_fault *f)
+bk_pg_conninfo(const struct bk_ctx *ctx, const struct bk_uri *u,
+    const char *db, struct bk_buf *b, struct bk_fault *f)
 {
-	const struct bk_uri *u = pg->uri;
-	const char *port = pg->ctx->env("PGPORT");
-	struct bk_buf b = BK_BUF_INIT(16384);
+	const char *port = ctx->env("PGPORT");
 	char own[8];
 	size_t i;
-	int rc = -1;
 
 	if (u->port != -1) {
 		snprintf(own, sizeof(own), "%d", u->port);
@@ -278,19 +285,29 @@ bk_pg_dbname(const struct bk_pg *pg, const char *db, struct bk_argv *a,
 	} else if (port == NULL) {
 		port = host_of(u) == NULL ? NULL : "5432";
 	}
-	if (conn_word(&b, "dbname", db, f) == -1 ||
-	    conn_word(&b, "host", host_of(u), f) == -1 ||
-	    conn_word(&b, "port", port, f) == -1 ||
-	    conn_word(&b, "user", u->user, f) == -1 ||
-	    bk_buf_adds(&b, " keepalives_idle=60 keepalives_interval=10"
+	if (bk_pg_conn_word(b, "dbname", db, f) == -1 ||
+	    bk_pg_conn_word(b, "host", host_of(u), f) == -1 ||
+	    bk_pg_conn_word(b, "port", port, f) == -1 ||
+	    bk_pg_conn_word(b, "user", u->user, f) == -1 ||
+	    bk_buf_adds(b, " keepalives_idle=60 keepalives_interval=10"
 	    " keepalives_count=6", f) == -1)
-		goto out;
+		return -1;
 	for (i = 0; conn_options[i] != NULL; i++)
-		if (conn_word(&b, conn_options[i],
+		if (bk_pg_conn_word(b, conn_options[i],
 		    bk_uri_opt(u, conn_options[i]), f) == -1)
-			goto out;
-	rc = bk_argv_addf(a, f, "--dbname=%s", bk_buf_text(&b));
-out:
+			return -1;
+	return 0;
+}
+
+int
+bk_pg_dbname(const struct bk_pg *pg, const char *db, struct bk_argv *a,
+    struct bk_fault *f)
+{
+	struct bk_buf b = BK_BUF_INIT(16384);
+	int rc = -1;
+
+	if (bk_pg_conninfo(pg->ctx, pg->uri, db, &b, f) == 0)
+		rc = bk_argv_addf(a, f, "--dbname=%s", bk_buf_text(&b));
 	bk_buf_release(&b);
 	return rc;
 }
