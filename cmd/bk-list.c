@@ -24,12 +24,13 @@
 #define LINK_DEFAULT "24h"
 #define LINK_MAX (7 * 24 * 3600)	/* of S3's signature version 4 */
 
-enum { ID = 256, SINCE, UNTIL, AT, LATEST, ORDER, REVERSE, LIMIT, RECURSIVE,
+enum { ID = 256, GROUP, SINCE, UNTIL, AT, LATEST, ORDER, REVERSE, LIMIT, RECURSIVE,
 	LINKS, MARKS, CYCLE, TZ, JSON, PLAIN, TABLE, TIMEOUT };
 
 static const struct bk_opt opts[] = {
 	{ 'n', "name", "NAME", "backups of exactly this name", 0 },
 	{ ID, "id", "ID", "the backup with this id", 0 },
+	{ GROUP, "group", "GROUP", "members of the whole runs of GROUP", 0 },
 	{ 'q', "query", "QUERY", "matchers, such as '{tier=\"app\",name=~\"prod-.*\"}'", 0 },
 	{ SINCE, "since", "TIME", "at TIME or later (RFC 3339, now, -30h)", 0 },
 	{ UNTIL, "until", "TIME", "at TIME or earlier", 0 },
@@ -114,6 +115,9 @@ option_which(struct args *a, int key, const char *arg, struct bk_fault *f)
 			bk_usage("--id '%s': want the %d characters of an id", arg,
 			    BK_ULID_LEN);
 		a->req.id = arg;
+		return true;
+	case GROUP:
+		a->req.group = bk_arg_name("group", arg);
 		return true;
 	case 'q':
 		a->req.query = a->query = bk_query_parse(arg, f);

@@ -152,6 +152,26 @@ names() { bk-list --plain "$S" | sed 's/.*"name":"\([^"]*\)".*/\1/' | sort | uni
 	[[ $stderr == *"1 group runs cannot be read"* ]]
 }
 
+@test "bk-list --group: whole runs, the newest good one, one until a time" {
+	for n in 1 2 3; do run_of $n db www; done
+	bk-dump --name db fake:?bytes=1000 | bk-put "$S" > /dev/null
+	listed() { bk-list --group site --plain "$@" "$S" | sed 's/.*"id":"\([^"]*\)".*/\1/' | sort; }
+	[ "$(listed | wc -l)" -eq 6 ]
+	[ "$(listed --latest)" = "$(sort <(id db 3; id www 3))" ]
+	[ "$(listed --latest --name www)" = "$(id www 3)" ]
+	end=$(sed 's/.*"time":"\([^"]*\)".*/\1/' "store/.bk/group/site/$(run_id 2).json")
+	[ "$(listed --at "$end")" = "$(sort <(id db 2; id www 2))" ]
+	printf '{"bk":"note/1","id":"%s","suspect":"too small"}\n' "$(id www 3)" \
+	    > "store/.bk/manifest/www/$(id www 3).01KDVGK7000000000000000001.json"
+	run -0 --separate-stderr listed --latest
+	[ "$output" = "$(sort <(id db 2; id www 2))" ]
+	[[ $stderr == *"passing over run $(run_id 3) of group 'site'"*"too small"* ]]
+	rm store/.bk/manifest/db/"$(id db 2)"*
+	[ "$(listed --latest)" = "$(sort <(id db 1; id www 1))" ]
+	[ "$(listed | wc -l)" -eq 4 ]
+	run -1 bk-list --group none "$S"
+}
+
 # Make the newest backup of NAME name ID as its parent.
 child_of() {
 	python3 - "$1" "$2" store/.bk/manifest/"$1"/*.json <<'PY'

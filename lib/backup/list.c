@@ -52,7 +52,7 @@ append(struct bk_list *out, struct bk_record *rec, struct bk_fault *f)
 /* A list in the making. */
 struct making {
 	const struct bk_list_req *req;
-	bool marks;			/* chosen later, when all are there */
+	bool later;			/* chosen when all are there */
 	struct bk_list *out;
 };
 
@@ -72,18 +72,18 @@ take(void *arg, const struct bk_entry *e, struct bk_record *rec,
 	}
 	/* Never stored: what a manifest says of them means nothing. */
 	(void)json_object_del(rec->json, "marks");
-	if ((rc = m->marks ? 1 : bk_list_wanted(m->req, rec, f)) == 1)
+	if ((rc = m->later ? 1 : bk_list_wanted(m->req, rec, f)) == 1)
 		rc = append(m->out, rec, f);
 	return rc;
 }
 
-/* Marks need all records of a name; those not asked for go after. */
+/* What was held until all were there and is not asked for goes. */
 static int
-mark(const struct bk_ctx *ctx, struct bk_store *s,
-    const struct bk_list_req *req, struct bk_list *l, struct bk_fault *f)
+drop_unwanted(const struct bk_list_req *req, struct bk_list *l,
+    struct bk_fault *f)
 {
 	size_t i, kept = 0;
-	int rc = bk_marks_set(ctx, s, req->policy, l, f);
+	int rc = 0;
 
 	for (i = 0; i < l->len && rc != -1; i++) {
 		if ((rc = bk_list_wanted(req, &l->rec[i], f)) == 0)
@@ -105,17 +105,26 @@ bk_list_read(const struct bk_ctx *ctx, struct bk_store *s,
 {
 	struct bk_entries es;
 	struct bk_entries_cost cost;
-	struct making m = { req, req->marks || bk_query_marks(req->query), out };
+	const bool marks = req->marks || bk_query_marks(req->query);
+	struct making m = { req, marks || req->group != NULL, out };
+	struct bk_list_req order = *req;
 	size_t i;
 	int rc = -1;
 
 	*out = (struct bk_list)BK_LIST_INIT;
-	if (bk_entries_list(s, req->name, m.marks ? NULL : req->id, &es,
-	    f) == -1 ||
+	if (bk_entries_list(s, req->group != NULL ? NULL : req->name,
+	    m.later ? NULL : req->id, &es, f) == -1 ||
 	    bk_entries_read(ctx, s, &es, take, &m, &cost, f) == -1 ||
-	    (m.marks && mark(ctx, s, req, out, f) == -1))
+	    /* Marks need all records of a name. */
+	    (marks && bk_marks_set(ctx, s, req->policy, out, f) == -1) ||
+	    (req->group != NULL && bk_list_runs(ctx, s, req, out, f) == -1) ||
+	    (m.later && drop_unwanted(req, out, f) == -1))
 		goto out;
-	bk_list_select(ctx, req, out);
+	if (req->group != NULL) {
+		order.latest = false;
+		order.at = INT64_MIN;
+	}
+	bk_list_select(ctx, &order, out);
 	for (i = 0; req->links > 0 && i < out->len; i++)
 		if (out->rec[i].version == 1 &&
 		    add_link(s, &out->rec[i], req->links, f) == -1)

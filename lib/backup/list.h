@@ -20,6 +20,11 @@ struct bk_list_req {
 	const char *name;		/* exact, or NULL */
 	const char *id;			/* exact, or NULL */
 	const struct bk_query *query;	/* or NULL */
+	/*
+	 * Members of whole runs of this group, or NULL.  latest and at then
+	 * choose a run, by the time of its end: one without suspects.
+	 */
+	const char *group;
 	int64_t since, until;		/* inclusive; INT64_MIN, INT64_MAX: none */
 	int64_t at;			/* newest at or before, per name; INT64_MIN: off */
 	bool latest;			/* newest per name; at and latest skip suspects */
@@ -64,6 +69,14 @@ int bk_list_wanted(const struct bk_list_req *req, const struct bk_record *rec,
 /* Choose by latest and at, sort, reverse, cut to the limit. */
 void bk_list_select(const struct bk_ctx *ctx, const struct bk_list_req *req,
     struct bk_list *l);
+
+/*
+ * Leave of ${l}, which must hold the whole set, the members of whole runs of
+ * req->group; where latest or at is set, of the newest run (until then) none
+ * of which is suspect.  0 or -1.
+ */
+int bk_list_runs(const struct bk_ctx *ctx, struct bk_store *s,
+    const struct bk_list_req *req, struct bk_list *l, struct bk_fault *f);
 
 /*
  * Names in the set, each once, in order, to ${fn} (object key is the name).
