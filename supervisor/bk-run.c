@@ -7,11 +7,6 @@
  * and their tools die with it (bk-child).  TERM, INT and HUP end what runs
  * (TERM, 5 s later KILL); always, the ledger and the hooks still come.
  */
-#include <sys/epoll.h>
-#include <sys/signalfd.h>
-
-#include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -93,43 +88,6 @@ options(struct bk_run *r)
 			memcpy(r->id, arg, sizeof(r->id));
 			break;
 		}
-}
-
-/* Signals that end the run are read, not caught. */
-static int
-watch_signals(struct bk_run *r, struct bk_fault *f)
-{
-	struct epoll_event ev = { .events = EPOLLIN };
-	sigset_t set;
-
-	(void)sigemptyset(&set);
-	(void)sigaddset(&set, SIGTERM);
-	(void)sigaddset(&set, SIGINT);
-	(void)sigaddset(&set, SIGHUP);
-	if (sigprocmask(SIG_BLOCK, &set, NULL) == -1 ||
-	    (r->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)) == -1 ||
-	    (r->stop = epoll_create1(EPOLL_CLOEXEC)) == -1 ||
-	    epoll_ctl(r->stop, EPOLL_CTL_ADD, r->signals, &ev) == -1)
-		return bk_fault_errno(f, BK_IO, errno, "cannot watch for signals");
-	return 0;
-}
-
-/* The environment that children get: with this run's id, no other run's. */
-static int
-environment(struct bk_run *r, struct bk_fault *f)
-{
-	static const char *const ours[] = { "BK_EVENT", "BK_JOB", "BK_TRIGGER",
-		"BK_ID", "BK_KEY", "BK_BYTES", "BK_DURATION", "BK_STATUS",
-		"BK_MESSAGE", "BK_OUTCOME", "BK_HOOK_URL" };
-	size_t i;
-
-	for (i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
-		(void)unsetenv(ours[i]);
-	if (setenv("BK_RUN", r->id, 1) == -1)
-		return bk_fault_errno(f, BK_IO, errno, "the environment");
-	r->ctx = *bk_ctx;
-	r->ctx.vars = environ;
-	return 0;
 }
 
 /* Run ourselves under a lease; its answer is ours. */
@@ -257,7 +215,7 @@ run(struct bk_run *r, const char *title, struct bk_fault *f)
 int
 main(int argc, char *argv[])
 {
-	static struct bk_run r = { .stop = -1, .signals = -1, .talk = -1 };
+	static struct bk_run r = BK_RUN_INIT;
 	struct bk_fault f = BK_FAULT_INIT;
 	struct bk_jobs *jobs = NULL;
 	char **words;
@@ -267,11 +225,9 @@ main(int argc, char *argv[])
 	options(&r);
 	if (bk_operands(&words) != (requests == NULL ? 1 : 0))
 		bk_usage("want the name of one job, or --requests STORE");
-	r.pid = (int)getpid();
-	if ((r.id[0] != '\0' || bk_ulid_new(bk_ctx->now(), r.id, &f) == 0) &&
-	    environment(&r, &f) == 0 &&
+	if (bk_run_open(&r, bk_ctx, &f) == 0 &&
 	    (r.all = jobs = bk_jobs_load(&r.ctx, config, &f)) != NULL &&
-	    watch_signals(&r, &f) == 0 && bk_run_talk(&r, &f) == 0)
+	    bk_run_talk(&r, &f) == 0)
 		status = run(&r, words[0], &f);
 	bk_run_talk_end(&r);
 	bk_jobs_free(jobs);

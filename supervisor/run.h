@@ -46,6 +46,16 @@ struct bk_runjob {
 	struct bk_fault after;		/* what failed after the commit */
 };
 
+#define BK_RUN_INIT { .stop = -1, .signals = -1, .talk = -1 }
+
+/* ---- runopen.c ---- */
+
+/*
+ * Begin: the id (a new one where ${r} has none), the environment that children
+ * get, the signals that end us.  0 or -1.
+ */
+int bk_run_open(struct bk_run *r, const struct bk_ctx *ctx, struct bk_fault *f);
+
 /* ---- runtalk.c ---- */
 
 /*
