@@ -317,10 +317,13 @@ main(int argc, char *argv[])
 	if (fan == NULL)
 		bk_usage_fault(&f);
 
-	if ((r = bk_rbuf_new(STDIN_FILENO, "standard input", &f)) != NULL &&
+	if (bk_stop_catch(&f) == 0 &&
+	    (r = bk_rbuf_new(STDIN_FILENO, "standard input", &f)) != NULL &&
 	    (out = bk_records_writer(STDOUT_FILENO, &f)) != NULL) {
+		bk_rbuf_stop(r, bk_ctx->stop);
 		(void)(o.raw ? put_raw : put_stream)(&o, r, fan, out, &f);
 		why = f;
+		bk_stop_clean();
 		/* Frees what is unfinished before anyone learns of it. */
 		explain(fan, n > 0 ? (size_t)n : 1, &f);
 		bk_fan_free(fan);

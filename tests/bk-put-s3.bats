@@ -129,6 +129,20 @@ put() {
 	[ "$(whole)" -eq 1 ]
 }
 
+@test "stopped by a signal: no part of it stays" {
+	mkfifo pipe
+	bk-put "$U" < pipe > rec 2> err 3>&- &
+	exec 4> pipe
+	bk-dump --name app 'fake:?bytes=40000000' | head -c 30000000 >&4
+	kill -s TERM $!
+	rc=0; wait $! || rc=$?
+	exec 4>&-
+	[ "$rc" -eq 143 ]
+	grep -q 'stopped by signal' err
+	[ "$(whole)" -eq 1 ]
+	[ "$(unfinished)" -eq 0 ]
+}
+
 @test "killed while it uploads: nothing new, or one that is whole" {
 	for i in 1 2 3 4 5 6; do
 		bk-dump --name app 'fake:?bytes=30000000' | timeout -s KILL "0.$((RANDOM % 6))" bk-put "$U" > rec 2> err || true

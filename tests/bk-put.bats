@@ -258,6 +258,24 @@ print($1)"
 	run -0 bk-list "$S"
 }
 
+@test "stopped by a signal: what is half stored is taken back" {
+	bk-dump --name app 'fake:?bytes=3000000&seed=3' > in
+	mkfifo pipe
+	for signal in TERM HUP; do
+		bk-put "$S" < pipe > rec 2> err 3>&- &
+		exec 4> pipe
+		head -c 2000000 in >&4
+		timeout 10 bash -c 'until [ -n "$(find store -type f)" ]; do :; done'
+		kill -s "$signal" $!
+		rc=0; wait $! || rc=$?
+		exec 4>&-
+		[ "$rc" -eq $((128 + $(kill -l "$signal"))) ]
+		grep -q 'stopped by signal' err
+		[ "$(cat rec)" = '{"end":"failed","status":65,"records":0}' ]
+		[ -z "$(find store -type f)" ]
+	done
+}
+
 @test "killed at any moment: listed means whole" {
 	bk-dump --name app 'fake:?bytes=20000000&seed=3' > in
 	want=$(python3 "$root/tests/mkstream.py" --payload < in | sha256sum)

@@ -25,6 +25,7 @@
 struct bk_rbuf {
 	char *what;
 	int fd;
+	int stop;			/* see bk_rbuf_stop; 0: none */
 	bool eof;
 	size_t start, end;		/* what is held: p[start, end) */
 	size_t seen;			/* no '\n' in p[start, start + seen) */
@@ -235,6 +236,12 @@ bk_rbuf_new(int fd, const char *what, struct bk_fault *f)
 }
 
 void
+bk_rbuf_stop(struct bk_rbuf *r, int stop)
+{
+	r->stop = stop;
+}
+
+void
 bk_rbuf_free(struct bk_rbuf *r)
 {
 	if (r == NULL)
@@ -242,6 +249,19 @@ bk_rbuf_free(struct bk_rbuf *r)
 	free(r->p);
 	free(r->what);
 	free(r);
+}
+
+/* Wait for input; -1 with ${f} set where we shall stop instead. */
+static int
+wait_input(const struct bk_rbuf *r, struct bk_fault *f)
+{
+	struct pollfd p[2] = { { r->fd, POLLIN, 0 }, { r->stop, POLLIN, 0 } };
+
+	while (poll(p, 2, -1) == -1)
+		if (errno != EINTR)
+			return bk_fault_errno(f, BK_IO, errno,
+			    "cannot wait for '%s'", r->what);
+	return p[1].revents != 0 ? bk_fault_set(f, BK_DATA, "stopped") : 0;
 }
 
 /* Read more behind what is held.  BK_MORE, BK_END, or -1 with ${f} set. */
@@ -259,6 +279,8 @@ fill(struct bk_rbuf *r, struct bk_fault *f)
 	}
 	/* Callers hold less than a line when they ask for more. */
 	assert(r->end < BK_LINE_MAX);
+	if (r->stop > 2 && wait_input(r, f) == -1)
+		return -1;
 	if ((k = read_some(r->fd, r->p + r->end, CHUNK, r->what, f)) == -1)
 		return -1;
 	r->eof = k == 0;

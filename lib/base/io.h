@@ -73,6 +73,12 @@ struct bk_rbuf *bk_rbuf_new(int fd, const char *what, struct bk_fault *f);
 void bk_rbuf_free(struct bk_rbuf *r);
 
 /*
+ * From now on a read ends with a fault, 65 "stopped", once ${stop} (as
+ * bk_ctx.stop) is readable.
+ */
+void bk_rbuf_stop(struct bk_rbuf *r, int stop);
+
+/*
  * Next line: *${p} points to it, *${n} is its length with the '\n'; valid
  * until the next call on ${r}.  Returns BK_MORE; BK_END at end of file with
  * nothing left; -1 with ${f} set: 65 for a line without '\n' at the end of
