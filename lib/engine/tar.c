@@ -1,6 +1,6 @@
 /*
  * A state machine over 512-byte blocks (tar.h).  Only one block, and the
- * names and extended header of one entry, are held.
+ * names of one entry, are held.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -8,11 +8,13 @@
 #include <string.h>
 
 #include "buf.h"
+#include "pax.h"
 #include "tar.h"
 #include "tarblock.h"
 
 #define BLOCK BK_TAR_BLOCK
-#define META_MAX (4 * 1024 * 1024)	/* extended header: attributes are in it */
+#define META_MAX BK_PAX_VALUE_MAX	/* a name, a global header */
+#define PAX_MAX (128 * 1024 * 1024)	/* a directory's names may be in it */
 
 /* Offsets of GNU tar's own. */
 enum { AT_GNU_EXTENDED = 482, AT_MORE_EXTENDED = 504 };
@@ -35,15 +37,21 @@ struct bk_tar {
 	size_t have;			/* of block */
 	uint64_t left;			/* of META and SKIP */
 	uint64_t unseen;		/* of the data in SKIP, without padding */
+	uint64_t size_of_meta;
 	uint64_t zeros;
 	char meta_type;
-	struct bk_buf meta;
+	struct bk_buf meta;		/* of types L and K */
+	struct bk_pax records;		/* of types x and g */
+	bk_tar_dumpdir_fn *dumpdir;
+	void *dumpdir_arg;
 	uint64_t data;			/* of the entry that SPARSE belongs to */
 	/* What preceded the next header. */
 	struct text path, link, sparse;	/* by L or x, K or x, x */
-	bool pax, sized;
+	bool pax, sized, dumped;
 	uint64_t size;
 };
+
+static const struct bk_pax_ops pax_ops;
 
 static const uint8_t zero[4096];
 
@@ -60,6 +68,7 @@ bk_tar_new(bk_tar_entry_fn *fn, void *arg, struct bk_fault *f)
 	t->arg = arg;
 	t->meta.max = META_MAX;
 	t->path.buf.max = t->link.buf.max = t->sparse.buf.max = META_MAX;
+	bk_pax_init(&t->records, &pax_ops, t);
 	return t;
 }
 
@@ -70,10 +79,18 @@ bk_tar_data(struct bk_tar *t, bk_sink_fn *fn)
 }
 
 void
+bk_tar_dumpdirs(struct bk_tar *t, bk_tar_dumpdir_fn *fn, void *arg)
+{
+	t->dumpdir = fn;
+	t->dumpdir_arg = arg;
+}
+
+void
 bk_tar_free(struct bk_tar *t)
 {
 	if (t == NULL)
 		return;
+	bk_pax_release(&t->records);
 	bk_buf_release(&t->meta);
 	bk_buf_release(&t->path.buf);
 	bk_buf_release(&t->link.buf);
@@ -101,81 +118,89 @@ give(struct bk_tar *t, struct text *x, const char *p, size_t n,
 	return bk_buf_add(&x->buf, p, n, f);
 }
 
-static bool
-is_key(const char *key, size_t n, const char *want)
+static int
+bad_size(const struct bk_tar *t, struct bk_fault *f)
 {
-	return strlen(want) == n && memcmp(key, want, n) == 0;
+	return bad(t, "a bad size in an extended header", f);
 }
 
-/* One record of an extended header. */
-static int
-pax_record(struct bk_tar *t, const char *key, size_t nkey, const char *v,
-    size_t n, struct bk_fault *f)
+/* What in an extended header says where a file goes and how long it is. */
+static struct text *
+text_of(struct bk_tar *t, const char *key)
 {
-	struct text *x = is_key(key, nkey, "path") ? &t->path :
-	    is_key(key, nkey, "linkpath") ? &t->link :
-	    is_key(key, nkey, "GNU.sparse.name") ? &t->sparse : NULL;
-	bool size = is_key(key, nkey, "size");
-	size_t i;
+	return strcmp(key, "path") == 0 ? &t->path :
+	    strcmp(key, "linkpath") == 0 ? &t->link :
+	    strcmp(key, "GNU.sparse.name") == 0 ? &t->sparse : NULL;
+}
 
-	if (x == NULL && !size)
-		return 0;
+static int
+pax_want(void *arg, const char *key, struct bk_fault *f)
+{
+	struct bk_tar *t = arg;
+	bool dumpdir = strcmp(key, "GNU.dumpdir") == 0;
+
+	if (!dumpdir && text_of(t, key) == NULL && strcmp(key, "size") != 0)
+		return BK_PAX_SKIP;
 	if (t->meta_type == 'g')
 		return bad(t, "a global header that names a file", f);
+	if (!dumpdir)
+		return BK_PAX_HOLD;
+	if (t->dumped)
+		return bad(t, "a directory's names given twice", f);
+	t->dumped = true;
+	return BK_PAX_SPLIT;
+}
+
+static int
+pax_value(void *arg, const char *key, const char *v, size_t n,
+    struct bk_fault *f)
+{
+	struct bk_tar *t = arg;
+	struct text *x = text_of(t, key);
+	size_t i;
+
 	if (x != NULL)
 		return give(t, x, v, n, f);
+	if (strcmp(key, "size") != 0)
+		return t->dumpdir == NULL ? 0 :
+		    t->dumpdir(t->dumpdir_arg, v[0], v + 1, f);
 	if (t->sized || n == 0 || n > 18)
-		return bad(t, "a bad size in an extended header", f);
+		return bad_size(t, f);
 	t->sized = true;
 	t->size = 0;
 	for (i = 0; i < n; i++) {
 		if (v[i] < '0' || v[i] > '9')
-			return bad(t, "a bad size in an extended header", f);
+			return bad_size(t, f);
 		t->size = t->size * 10 + (uint64_t)(v[i] - '0');
 	}
 	return 0;
 }
 
-/* "LENGTH KEY=VALUE\n", where LENGTH counts all of it. */
-static int
-pax_records(struct bk_tar *t, struct bk_fault *f)
-{
-	const char *p = bk_buf_text(&t->meta), *eq;
-	size_t left = t->meta.len, n, d;
+static const struct bk_pax_ops pax_ops = { pax_want, pax_value };
 
-	for (; left > 0; p += n, left -= n) {
-		for (n = 0, d = 0; d < left && d < 8 && p[d] >= '0' &&
-		    p[d] <= '9'; d++)
-			n = n * 10 + (size_t)(p[d] - '0');
-		if (d == 0 || n > left || n < d + 3 || p[d] != ' ' ||
-		    p[n - 1] != '\n' ||
-		    (eq = memchr(p + d + 1, '=', n - d - 2)) == NULL)
-			return bad(t, "a bad extended header", f);
-		if (pax_record(t, p + d + 1, (size_t)(eq - p) - d - 1, eq + 1,
-		    n - (size_t)(eq - p) - 2, f) == -1)
-			return -1;
-	}
-	return 0;
+/* Bytes of an extended header or of a long name. */
+static int
+meta_bytes(struct bk_tar *t, const uint8_t *p, size_t n, struct bk_fault *f)
+{
+	int rc;
+
+	if (t->meta_type == 'L' || t->meta_type == 'K')
+		return bk_buf_add(&t->meta, p, n, f);
+	if ((rc = bk_pax_write(&t->records, p, n, f)) == BK_PAX_BAD)
+		return bad(t, "a bad extended header", f);
+	return rc;
 }
 
+/* The name that types L and K hold; the others were dealt with as they came. */
 static int
 meta_done(struct bk_tar *t, struct bk_fault *f)
 {
 	const char *p = bk_buf_text(&t->meta);
 
-	switch (t->meta_type) {
-	case 'L':
-		return give(t, &t->path, p, strnlen(p, t->meta.len), f);
-	case 'K':
-		return give(t, &t->link, p, strnlen(p, t->meta.len), f);
-	case 'x':
-		if (t->pax)
-			return bad(t, "two extended headers", f);
-		t->pax = true;
-		return pax_records(t, f);
-	default:
-		return pax_records(t, f);
-	}
+	if (t->meta_type != 'L' && t->meta_type != 'K')
+		return 0;
+	return give(t, t->meta_type == 'L' ? &t->path : &t->link, p,
+	    strnlen(p, t->meta.len), f);
 }
 
 static int
@@ -237,13 +262,19 @@ skip(struct bk_tar *t, uint64_t size)
 static int
 meta_header(struct bk_tar *t, char type, uint64_t size, struct bk_fault *f)
 {
-	if (size > META_MAX)
-		return bad(t, "an extended header of more than 4 MiB", f);
+	if (size > (type == 'x' ? PAX_MAX : META_MAX))
+		return bad(t, "an extended header that is too large", f);
+	if (size == 0)
+		return bad(t, "an empty extended header", f);
+	if (type == 'x' && t->pax)
+		return bad(t, "two extended headers", f);
+	t->pax = t->pax || type == 'x';
 	t->meta_type = type;
 	bk_buf_reset(&t->meta);
-	t->left = size;
+	bk_pax_begin(&t->records, size);
+	t->left = t->size_of_meta = size;
 	t->state = META;
-	return size == 0 ? bad(t, "an empty extended header", f) : 0;
+	return 0;
 }
 
 static int
@@ -256,7 +287,7 @@ entry_header(struct bk_tar *t, char type, uint64_t size, struct bk_fault *f)
 	if (show(t, type, size, f) == -1)
 		return -1;
 	t->path.given = t->link.given = t->sparse.given = false;
-	t->pax = t->sized = false;
+	t->pax = t->sized = t->dumped = false;
 	/* Links and special files have no data, whatever the size says. */
 	if (type >= '1' && type <= '6')
 		size = 0;
@@ -335,12 +366,12 @@ take(struct bk_tar *t, const uint8_t *p, size_t n, size_t *m,
 	case META:
 		*m = t->left < n ? (size_t)t->left : n;
 		t->at += *m;
-		if (bk_buf_add(&t->meta, p, *m, f) == -1)
+		if (meta_bytes(t, p, *m, f) == -1)
 			return -1;
 		if ((t->left -= *m) > 0)
 			return 0;
 		/* The rest of its last block. */
-		t->left = (BLOCK - t->meta.len % BLOCK) % BLOCK;
+		t->left = (BLOCK - t->size_of_meta % BLOCK) % BLOCK;
 		t->unseen = 0;
 		t->state = t->left > 0 ? SKIP : HEADER;
 		return meta_done(t, f);

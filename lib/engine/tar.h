@@ -31,8 +31,17 @@ typedef int bk_tar_entry_fn(void *arg, const struct bk_tar_entry *e,
 
 struct bk_tar;
 
+/*
+ * Called for each string of a directory's GNU.dumpdir (GNU tar manual,
+ * "Dumpdir"): its code and what follows, before the directory's own entry.
+ */
+typedef int bk_tar_dumpdir_fn(void *arg, char code, const char *name,
+    struct bk_fault *f);
+
 /* ${fn} may be NULL.  NULL with ${f} set on no memory. */
 struct bk_tar *bk_tar_new(bk_tar_entry_fn *fn, void *arg, struct bk_fault *f);
+
+void bk_tar_dumpdirs(struct bk_tar *t, bk_tar_dumpdir_fn *fn, void *arg);
 
 /*
  * Have the data of each entry given to ${fn}, with the same argument, behind

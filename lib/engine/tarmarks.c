@@ -7,6 +7,7 @@
 
 #include "marks.h"
 #include "tar.h"
+#include "tarcheck.h"
 
 struct tar_marks {
 	struct bk_marks m;
@@ -47,5 +48,7 @@ bk_marks_tar(struct bk_fault *f)
 		free(t);
 		return NULL;
 	}
+	/* What could not be restored safely is no backup. */
+	bk_tar_dumpdirs(t->tar, bk_tarcheck_dumpdir, NULL);
 	return &t->m;
 }

@@ -276,6 +276,120 @@ test_data(void)
 	bk_buf_release(&b);
 }
 
+/* Archives on top of one another: what the second one's checker says. */
+static void
+test_chain(void)
+{
+	static const struct {
+		const char *what;
+		struct { char type; const char *name, *link; } e[4];
+		int want;
+	} second[] = {
+		{ "beside the links", { { '5', "./", "" }, { '0', "x", "" } }, 0 },
+		{ "below a link of the first", { { '0', "l/x", "" } }, BK_DATA },
+		{ "below another name of one", { { '0', "m/x", "" } }, BK_DATA },
+		{ "a hard link through one", { { '1', "x", "l/x" } }, BK_DATA },
+		{ "a directory in its place", { { '5', "l/", "" },
+		    { '0', "l/x", "" } }, 0 },
+		{ "a directory below it", { { '5', "l/d/", "" } }, BK_DATA },
+		{ "a directory, then the link again", { { '5', "l/", "" },
+		    { '2', "l", "/etc" }, { '0', "l/x", "" } }, BK_DATA },
+		{ "a directory that is another", { { '5', "d/", "" },
+		    { '0', "l/x", "" } }, BK_DATA },
+	};
+	struct bk_buf a = BK_BUF_INIT(ALL), b = BK_BUF_INIT(ALL);
+	struct bk_buf c = BK_BUF_INIT(ALL);
+	struct bk_tarcheck *t;
+	struct bk_fault f;
+	size_t i, j;
+
+	head(&a, '2', "l", "/etc", 0, "");
+	head(&a, '1', "m", "l", 0, "");
+	end(&a);
+	head(&c, '0', "l/later", "", 0, "");
+	end(&c);
+	for (i = 0; i < sizeof(second) / sizeof(second[0]); i++) {
+		f = (struct bk_fault)BK_FAULT_INIT;
+		t = bk_tarcheck_new(&f);
+		bk_buf_reset(&b);
+		for (j = 0; j < 4 && second[i].e[j].type != '\0'; j++)
+			head(&b, second[i].e[j].type, second[i].e[j].name,
+			    second[i].e[j].link, 0, "");
+		end(&b);
+		if (bk_tarcheck_write(t, a.p, a.len, &f) == 0 &&
+		    bk_tarcheck_finish(t, &f) == 0 &&
+		    bk_tarcheck_next(t, &f) == 0 &&
+		    bk_tarcheck_write(t, b.p, b.len, &f) == 0)
+			(void)bk_tarcheck_finish(t, &f);
+		ok_int(f.status, second[i].want, second[i].what);
+		/* What became a directory stays one in the third. */
+		if (f.status == 0 && bk_tarcheck_next(t, &f) == 0) {
+			(void)bk_tarcheck_write(t, c.p, c.len, &f);
+			ok_int(f.status, i == 0 ? BK_DATA : 0, "and later");
+		}
+		bk_tarcheck_free(t);
+	}
+	bk_buf_release(&a);
+	bk_buf_release(&b);
+	bk_buf_release(&c);
+}
+
+/* Append an extended header with the list of a directory's names. */
+static void
+dumpdir(struct bk_buf *b, const char *names, size_t n)
+{
+	static const char key[] = "GNU.dumpdir=";
+	struct bk_buf rec = BK_BUF_INIT(ALL);
+	size_t all = n + sizeof(key) + 8;
+
+	bk_buf_addf(&rec, &nf, "%07zu %s", all, key);
+	bk_buf_add(&rec, names, n, &nf);
+	bk_buf_adds(&rec, "\n", &nf);
+	meta(b, 'x', rec.p, rec.len);
+	bk_buf_release(&rec);
+	head(b, '5', "./", "", 0, "");
+	end(b);
+}
+
+static void
+test_dumpdir(void)
+{
+	static const struct {
+		const char *what, *names;
+		size_t n;
+		int want;
+	} lists[] = {
+		{ "names in a directory", "Ya\0Nb\0Dc\0", 10, 0 },
+		{ "none", "", 1, 0 },
+		{ "a rename", "Ra\0Tb\0", 7, BK_DATA },
+		{ "a temporary directory", "X.\0", 4, BK_DATA },
+		{ "an unknown code", "Qa\0", 4, BK_DATA },
+		{ "a path", "Ya/b\0", 6, BK_DATA },
+		{ "dots", "D..\0", 5, BK_DATA },
+		{ "no name", "Y\0", 3, BK_DATA },
+		{ "no end", "Ya", 2, BK_DATA },
+	};
+	struct bk_buf b = BK_BUF_INIT(ALL), names = BK_BUF_INIT(ALL);
+	size_t i;
+
+	for (i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		bk_buf_reset(&b);
+		dumpdir(&b, lists[i].names, lists[i].n);
+		ok_int(check(&b, ALL), lists[i].want, lists[i].what);
+		ok_int(check(&b, 1), lists[i].want, "byte by byte");
+		ok_int(marks(&b, b.len), lists[i].want, "and to the marks");
+	}
+	/* More names than any header that is held could have. */
+	for (i = 0; i < 500000; i++)
+		bk_buf_addf(&names, &nf, "Yfile-%06zu%c", i, '\0');
+	bk_buf_add(&names, "", 1, &nf);
+	bk_buf_reset(&b);
+	dumpdir(&b, names.p, names.len);
+	ok_int(check(&b, 65536), 0, "half a million names");
+	bk_buf_release(&b);
+	bk_buf_release(&names);
+}
+
 static void
 test_marks(void)
 {
@@ -338,6 +452,8 @@ main(void)
 	test_cases();
 	test_names();
 	test_data();
+	test_chain();
+	test_dumpdir();
 	test_marks();
 	test_many_links();
 	return done();
