@@ -97,6 +97,13 @@ classify(struct bk_keeping *k)
 	}
 }
 
+/* Does its size say anything?  That of an increment is only of what changed. */
+static bool
+sized(const struct bk_retain_in *in)
+{
+	return in->bytes != BK_BYTES_UNKNOWN && in->parent == NULL;
+}
+
 /* Go by the rule of the group that begins with ${p}. */
 static void
 enter(struct bk_keeping *k, const struct bk_place *p)
@@ -120,7 +127,7 @@ bk_keep_judge(struct bk_keeping *k, const struct bk_place *p, size_t n)
 		v = &k->v[p[j].i];
 		in = &k->in[p[j].i];
 		v->good = (v->why & (WHY_BLIND | WHY_BAD)) == 0;
-		if (!v->good || in->bytes == BK_BYTES_UNKNOWN)
+		if (!v->good || !sized(in))
 			continue;
 		if ((in->flags & BK_RETAIN_ACCEPTED) != 0)
 			ring.n = 0;
@@ -150,7 +157,7 @@ compare_again(struct bk_keeping *k, const struct bk_place *p, size_t n)
 
 		v = &k->v[i];
 		in = &k->in[i];
-		if (in->bytes == BK_BYTES_UNKNOWN || (!v->good &&
+		if (!sized(in) || (!v->good &&
 		    ((v->why & WHY_BLIND) != 0 ||
 		    (v->why & WHY_BAD) != WHY_SUSPECT ||
 		    (in->flags & BK_RETAIN_SUSPECT) != 0)))

@@ -24,7 +24,8 @@
  *
  * Suspicion: source bytes below (100 - shrink) percent of the median of the
  * last three good records before it (of two: their mean).  An accepted record
- * (bk-tag --good) begins the comparison anew.
+ * (bk-tag --good) begins the comparison anew.  Increments, which have a parent,
+ * are not compared, and nothing with them.
  *
  * Memory: about 110 bytes a record beside the caller's array.
  */
