@@ -14,9 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "chain.h"
 #include "commit.h"
 #include "hash.h"
 #include "json.h"
+#include "note.h"
 #include "when.h"
 
 #define CLOCK_TOLERANCE (5 * 60 * INT64_C(1000))
@@ -90,6 +92,26 @@ tag_list(json_t *header, struct bk_fault *f)
 	return list;
 }
 
+/* Is what the backup stands on in the store?  1, 0 or -1. */
+static int
+has_parent(struct bk_store *s, const json_t *header, struct bk_fault *f)
+{
+	const char *parent = bk_json_get_text(header, "parent");
+
+	return parent == NULL ? 1 : bk_chain_listed(s,
+	    bk_json_get_text(header, "name"), parent, f);
+}
+
+static int
+check_parent(struct bk_store *s, const json_t *header, struct bk_fault *f)
+{
+	int rc = has_parent(s, header, f);
+
+	return rc != 0 ? rc : bk_fault_set(f, BK_DATA,
+	    "the parent %s of this increment is not in %s",
+	    bk_json_get_text(header, "parent"), s->url);
+}
+
 struct bk_commit *
 bk_commit_begin(const struct bk_ctx *ctx, struct bk_store *s,
     const struct bk_commit_plan *plan, uint64_t max_bytes, struct bk_fault *f)
@@ -107,7 +129,8 @@ bk_commit_begin(const struct bk_ctx *ctx, struct bk_store *s,
 	c->store = s;
 	c->plan = plan;
 	c->key = (struct bk_buf)BK_BUF_INIT(4096);
-	if (bk_record_key(&c->key, bk_json_get_text(h, "name"), plan->time,
+	if (check_parent(s, h, f) == 1 &&
+	    bk_record_key(&c->key, bk_json_get_text(h, "name"), plan->time,
 	    plan->id, bk_json_get_text(h, "engine"), bk_json_get_text(h, "ext"),
 	    json_object_get(h, "filters"), f) == 0 &&
 	    (tags = tag_list(h, f)) != NULL) {
@@ -363,6 +386,38 @@ out:
 	return rc;
 }
 
+/*
+ * The manifest is there: a prune that took the parent before it could see the
+ * child has left it with nothing to stand on.
+ */
+static int
+look_again(const struct bk_commit *c, struct bk_record *rec,
+    struct bk_fault *f)
+{
+	struct bk_fault why = BK_FAULT_INIT;
+	int rc = has_parent(c->store, c->plan->header, f);
+	json_t *note;
+
+	if (rc == 1)
+		return 0;
+	if (rc == -1) {
+		bk_fault_context(f, "%s is stored; whether its parent is still there",
+		    rec->id);
+		return BK_COMMIT_ORPHAN;
+	}
+	note = json_pack("{s:s+}", "suspect", "its parent went while it was stored: ",
+	    rec->parent);
+	if (note == NULL || bk_note_write(c->ctx, c->store, rec, note,
+	    &why) == -1)
+		c->ctx->log(BK_LOG_ERROR, "cannot mark %s as suspect: %s", rec->id,
+		    note == NULL ? "out of memory" : why.text);
+	json_decref(note);
+	bk_fault_set(f, BK_DATA,
+	    "%s is suspect: its parent %s went while it was stored", rec->id,
+	    rec->parent);
+	return BK_COMMIT_ORPHAN;
+}
+
 int
 bk_commit_finish(struct bk_commit *c, const json_t *end, const char *sha256,
     struct bk_record *rec, struct bk_fault *f)
@@ -372,15 +427,17 @@ bk_commit_finish(struct bk_commit *c, const json_t *end, const char *sha256,
 	int rc = -1;
 
 	if (check_age(c, f) == -1 || check_stages(c, end, sha256, f) == -1 ||
+	    check_parent(c->store, c->plan->header, f) == -1 ||
 	    fill(o, c, e, sha256, f) == -1 ||
 	    bk_record_from(json_incref(o), rec, f) == -1 ||
 	    bk_json_text(o, &text, f) == -1 ||
 	    bk_buf_adds(&text, "\n", f) == -1 ||
 	    commit_both(c, rec, &text, f) == -1)
 		goto out;
-	rc = bk_record_set_store(rec, c->store->url, f);
+	if ((rc = look_again(c, rec, f)) == 0)
+		rc = bk_record_set_store(rec, c->store->url, f);
 out:
-	if (rc == -1)
+	if (rc != 0)
 		bk_record_release(rec);
 	json_decref(e);
 	json_decref(o);

@@ -12,6 +12,8 @@
 #include "record.h"
 #include "store.h"
 
+#define BK_COMMIT_ORPHAN 1
+
 struct bk_commit;			/* one backup on its way into one store */
 
 /* Fixed once the header was read; the same for all stores. */
@@ -32,7 +34,10 @@ int bk_commit_plan(const struct bk_ctx *ctx, struct bk_store *first,
     json_t *header, bool exact, struct bk_commit_plan *plan,
     struct bk_fault *f);
 
-/* Begin in one store.  ${max_bytes} 0: unknown.  NULL with ${f} set. */
+/*
+ * Begin in one store.  ${max_bytes} 0: unknown.  NULL with ${f} set: 65 where
+ * the header names a parent that the store has not.
+ */
 struct bk_commit *bk_commit_begin(const struct bk_ctx *ctx, struct bk_store *s,
     const struct bk_commit_plan *plan, uint64_t max_bytes, struct bk_fault *f);
 
@@ -44,7 +49,9 @@ int bk_commit_write(struct bk_commit *c, const void *p, size_t n,
  * After the stream's end ${end} was read as "ok": commit payload, then write
  * the manifest only if absent.  On 0 the backup is listed and ${rec} is its
  * record with "store".  On -1 nothing is listed: refused later than 6 days
- * after the id (65); a manifest write whose reply was lost is looked up.
+ * after the id (65), or where the parent has gone (65); a manifest write whose
+ * reply was lost is looked up.  BK_COMMIT_ORPHAN with ${f} set (65), and no
+ * ${rec}: it is listed, but the parent went meanwhile, and it is suspect.
  * ${sha256} is the hexadecimal digest of all bytes written, taken by the
  * caller once for all stores.
  */

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "chain.h"
 #include "claim.h"
 #include "copy.h"
 #include "entry.h"
@@ -104,21 +105,6 @@ copy_notes(struct bk_store *from, struct bk_store *to,
 	return rc;
 }
 
-/* Is the manifest of ${name} and ${id} in ${s}?  1, 0 or -1. */
-static int
-listed(struct bk_store *s, const char *name, const char *id,
-    struct bk_fault *f)
-{
-	struct bk_buf key = BK_BUF_INIT(BK_KEY_MAX + 1);
-	struct bk_object o;
-	int rc = bk_manifest_key(&key, name, id, f);
-
-	if (rc == 0)
-		rc = bk_store_stat(s, key.p, &o, f);
-	bk_buf_release(&key);
-	return rc == -1 ? -1 : rc == 0;
-}
-
 /* May it be copied?  0, BK_COPY_THERE or -1. */
 static int
 look_first(struct bk_store *to, const struct bk_record *rec,
@@ -127,7 +113,7 @@ look_first(struct bk_store *to, const struct bk_record *rec,
 	struct bk_tomb tomb = BK_TOMB_INIT;
 	int rc;
 
-	if ((rc = listed(to, rec->name, rec->id, f)) != 0)
+	if ((rc = bk_chain_listed(to, rec->name, rec->id, f)) != 0)
 		return rc == 1 ? BK_COPY_THERE : -1;
 	if ((rc = bk_tomb_read(to, rec->name, rec->id, &tomb, f)) != BK_ABSENT) {
 		bk_tomb_release(&tomb);
@@ -137,7 +123,7 @@ look_first(struct bk_store *to, const struct bk_record *rec,
 	}
 	if (rec->parent == NULL)
 		return 0;
-	if ((rc = listed(to, rec->name, rec->parent, f)) == -1)
+	if ((rc = bk_chain_listed(to, rec->name, rec->parent, f)) == -1)
 		return -1;
 	return rc == 1 ? 0 : bk_fault_set(f, BK_DATA,
 	    "backup %s needs its parent %s, which is not in '%s': copy that first",
@@ -175,7 +161,8 @@ bk_copy(const struct bk_ctx *ctx, struct bk_store *from, struct bk_store *to,
 	    copy_small(from, to, key.p, f) == -1)
 		goto out;
 	/* It may have been deleted, or its parent, while we copied. */
-	rc = rec->parent == NULL ? 1 : listed(to, rec->name, rec->parent, f);
+	rc = rec->parent == NULL ? 1 :
+	    bk_chain_listed(to, rec->name, rec->parent, f);
 	if (rc == 0)
 		rc = bk_fault_set(f, BK_DATA,
 		    "the parent %s of %s went from '%s' meanwhile", rec->parent,

@@ -184,6 +184,7 @@ bk_fan_finish(struct bk_fan *fan, const json_t *end,
 	char hex[BK_SHA256_HEX];
 	struct bk_fault why;
 	size_t i;
+	int rc;
 
 	bk_sha256_hex(fan->sha, hex);
 	/* Once, so that the manifest is the same in each store. */
@@ -192,12 +193,13 @@ bk_fan_finish(struct bk_fan *fan, const json_t *end,
 		why = (struct bk_fault)BK_FAULT_INIT;
 		if (fan->t[i].out)
 			continue;
-		if (bk_commit_finish(fan->t[i].commit, end, hex, &rec,
-		    &why) == -1) {
+		rc = bk_commit_finish(fan->t[i].commit, end, hex, &rec, &why);
+		if (rc != -1)
+			fan->stored++;
+		if (rc != 0) {
 			drop(fan, &fan->t[i], &why);
 			continue;
 		}
-		fan->stored++;
 		fan->ctx->log(BK_LOG_INFO, "stored %s in '%s'", rec.id,
 		    rec.store);
 		/* Standard output closed is no reason to leave the others out. */

@@ -23,6 +23,13 @@ commit(struct bk_put *p, struct bk_fault *f)
 
 	(void)snprintf(key, sizeof(key), "%s", p->key);
 	hooks.puts++;
+	if (meant(hooks.on_put, key)) {
+		struct bk_store *s = p->store;
+
+		rc = bk_store_file.put_commit(p, f);
+		assert(rc == 0 && bk_store_remove(s, &hooks.lose, 1, f) == 0);
+		return rc;
+	}
 	if (!meant(hooks.fail_put, key))
 		return bk_store_file.put_commit(p, f);
 	if (hooks.after) {

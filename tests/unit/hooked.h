@@ -18,6 +18,8 @@ struct hooks {
 	int64_t clock_offset;
 	bool clock_known;
 	const char *fail_get;		/* gets of keys that start so fail */
+	const char *lose;		/* this key goes once … */
+	const char *on_put;		/* … a key that starts so was put */
 	unsigned int gets, puts;	/* counted */
 };
 

@@ -65,6 +65,8 @@ hex_of(const char *p, size_t n, char hex[BK_SHA256_HEX])
 	bk_hex(sum, sizeof(sum), hex);
 }
 
+static const char *parent;		/* of what commit() stores, or NULL */
+
 /* A whole commit of DATA, finished ${later} ms after it began. */
 static int
 commit(struct bk_store *s, const json_t *end, int64_t later,
@@ -78,6 +80,8 @@ commit(struct bk_store *s, const json_t *end, int64_t later,
 
 	*rec = (struct bk_record)BK_RECORD_INIT;
 	*f = (struct bk_fault)BK_FAULT_INIT;
+	if (parent != NULL)
+		(void)bk_json_set_text(h, "parent", parent, f);
 	hex_of(DATA, strlen(DATA), hex);
 	if (bk_commit_plan(&ctx, s, h, false, &plan, f) == 0 &&
 	    (c = bk_commit_begin(&ctx, s, &plan, 0, f)) != NULL) {
@@ -170,6 +174,52 @@ test_refused(void)
 	ok(commit(s, end, 0, &rec, &f) == -1 && f.status == BK_UNAVAILABLE,
 	    "the payload's put fails: %s", f.text);
 	ok_int(hooked_count(s, ".bk/manifest/"), 1, "nothing more is listed");
+	json_decref(end);
+	bk_store_close(s);
+}
+
+/* An increment wants its parent, before and after it is listed. */
+static void
+test_parent(void)
+{
+	struct bk_store *s = hooked_open("parent");
+	struct bk_buf key = BK_BUF_INIT(1024);
+	struct bk_list_req req = BK_LIST_REQ_INIT;
+	struct bk_list list = BK_LIST_INIT;
+	struct bk_record rec, child;
+	struct bk_fault f;
+	json_t *end = good_end();
+
+	parent = "01J00000000000000000000000";
+	ok(commit(s, end, 0, &rec, &f) == -1 && f.status == BK_DATA,
+	    "no such parent: %s", f.text);
+	ok_int(hooked_count(s, ""), 0, "the store is empty");
+	parent = NULL;
+	ok(commit(s, end, 0, &rec, &f) == 0, "the parent");
+	parent = rec.id;
+	ok(commit(s, end, 0, &child, &f) == 0, "its child: %s", f.text);
+	ok_text(child.parent, rec.id, "the record names the parent");
+	bk_record_release(&child);
+
+	(void)bk_manifest_key(&key, rec.name, rec.id, &f);
+	hooks.lose = bk_buf_text(&key);
+	hooks.on_put = ".bk/manifest/";
+	ok(commit(s, end, 0, &child, &f) == BK_COMMIT_ORPHAN &&
+	    f.status == BK_DATA, "it went: %s", f.text);
+	ok(child.json == NULL, "and there is no record");
+	hooks.on_put = NULL;
+	f = (struct bk_fault)BK_FAULT_INIT;
+	ok(bk_list_read(&ctx, s, &req, &list, &f) == 0 && list.len == 2,
+	    "the child is listed");
+	ok(bk_json_get_text(list.rec[1].json, "suspect") != NULL &&
+	    strstr(bk_json_get_text(list.rec[1].json, "suspect"), rec.id) != NULL,
+	    "and suspect, and says why");
+	ok(bk_json_get_text(list.rec[0].json, "suspect") == NULL,
+	    "and only this");
+	parent = NULL;
+	bk_list_release(&list);
+	bk_record_release(&rec);
+	bk_buf_release(&key);
 	json_decref(end);
 	bk_store_close(s);
 }
@@ -380,6 +430,7 @@ main(void)
 	(void)bk_time_parse("2026-11-21T10:00:05Z", &fake_now, &f);
 	test_good();
 	test_refused();
+	test_parent();
 	test_ambiguous();
 	test_clock();
 	test_fetch();
