@@ -28,12 +28,13 @@
 
 #define TIMEOUT_MS (10 * 60 * 60 * 1000LL)
 #define EXCLUDE_MAX 256
+#define STORES_MAX 16
 #define BLOCK (256 * 1024)
 
 enum {
 	OPT_TIMEOUT = 256, OPT_MAX_BYTES, OPT_ALLOW_EMPTY, OPT_EXCLUDE,
 	OPT_SKIP_UNREADABLE, OPT_SOURCE_ENV, OPT_AS, OPT_EXT, OPT_TRIGGER,
-	OPT_RUN, OPT_GROUP, OPT_LIST, OPT_UNLESS
+	OPT_RUN, OPT_GROUP, OPT_LIST, OPT_UNLESS, OPT_STORE
 };
 
 static const struct bk_opt opts[] = {
@@ -46,6 +47,8 @@ static const struct bk_opt opts[] = {
 	    BK_OPT_MANY },
 	{ OPT_SKIP_UNREADABLE, "skip-unreadable", NULL,
 	    "files: leave out and name what cannot be read", 0 },
+	{ OPT_STORE, "store", "URL", "files: where the backups are that this may be an increment of",
+	    BK_OPT_MANY },
 	{ OPT_SOURCE_ENV, "source-env", "NAME",
 	    "variable that holds the source's password", 0 },
 	{ OPT_AS, "as", "ENGINE", "exec: what the command's output is", 0 },
@@ -70,6 +73,8 @@ struct job {
 	struct bk_dump_req req;
 	const char *exclude[EXCLUDE_MAX + 1];
 	size_t nexclude;
+	const char *stores[STORES_MAX + 1];
+	size_t nstores;
 	const char *source, *name, *trigger, *run, *group;
 	const char *unless;		/* a hash, or NULL */
 	bool list;
@@ -130,6 +135,16 @@ take_exclude(struct job *j, const char *arg, struct bk_fault *f)
 }
 
 static int
+take_store(struct job *j, const char *arg, struct bk_fault *f)
+{
+	if (j->nstores == STORES_MAX)
+		return bk_fault_set(f, BK_USAGE, "more than %d times --store",
+		    STORES_MAX);
+	j->stores[j->nstores++] = arg;
+	return 0;
+}
+
+static int
 take_unless(struct job *j, const char *arg, struct bk_fault *f)
 {
 	uint8_t sum[BK_SHA256_LEN];
@@ -160,6 +175,8 @@ take_option(struct job *j, int key, const char *arg, struct bk_fault *f)
 	case OPT_SKIP_UNREADABLE:
 		j->req.skip_unreadable = true;
 		return 0;
+	case OPT_STORE:
+		return take_store(j, arg, f);
 	case OPT_SOURCE_ENV:
 		j->req.source_env = bk_variable_arg("--source-env", arg, f);
 		return j->req.source_env != NULL ? 0 : -1;
@@ -209,6 +226,8 @@ parse(struct job *j, struct bk_fault *f)
 	j->source = argv[0];
 	j->req.args = (const char *const *)(argv + 1);
 	j->req.exclude = j->exclude;
+	j->req.stores = j->stores;
+	j->req.name = j->name;
 	return bk_tags_env(j->tags, environ, f);
 }
 
@@ -233,6 +252,8 @@ header(const struct job *j, struct bk_fault *f)
 	    (j->run == NULL || bk_json_set_text(h, "run", j->run, f) == 0) &&
 	    (j->group == NULL ||
 	    bk_json_set_text(h, "group", j->group, f) == 0) &&
+	    (d->parent[0] == '\0' ||
+	    bk_json_set_text(h, "parent", d->parent, f) == 0) &&
 	    bk_json_set(h, "source", json_deep_copy(d->source), f) == 0 &&
 	    bk_json_set(h, "tags", json_incref(j->tags), f) == 0 &&
 	    bk_json_set(h, "filters", json_array(), f) == 0 &&

@@ -6,7 +6,8 @@
  * completeness marks, and into the engine; an engine that cannot undo gets a
  * file that was verified first.  Nothing is committed before size, checksums
  * and end line were found good, and the target is looked at before anything
- * is fetched.
+ * is fetched.  An increment is restored from its full backup on, each backup
+ * on top of the one before; all of them are found before the first is fetched.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,8 +17,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "chain.h"
 #include "child.h"
 #include "engine.h"
+#include "fetch.h"
 #include "json.h"
 #include "names.h"
 #include "prog.h"
@@ -192,59 +195,150 @@ take_stored(void *arg, const void *p, size_t n, struct bk_fault *f)
 	return bk_undo_write(k->undo, p, n, f);
 }
 
-/* All of the payload through the chain, then every check there is. */
+/* The payload of the increment's parent ${rec}, or of ${o} itself. */
 static int
-transfer(struct bk_origin *o, struct work *k, struct bk_fault *f)
+read_payload(struct bk_origin *o, const struct bk_record *rec,
+    struct work *k, json_t **end, struct bk_fault *f)
+{
+	if (rec == NULL)
+		return bk_origin_read(o, take_stored, k, end, f);
+	*end = bk_fetch(o->store, rec, take_stored, k, f) == 0 ?
+	    bk_fetch_end(rec, f) : NULL;
+	return *end != NULL ? 0 : -1;
+}
+
+/* All of a payload through its filters, then every check there is. */
+static int
+transfer(struct bk_origin *o, const struct bk_record *rec, struct work *k,
+    struct bk_fault *f)
 {
 	json_t *end = NULL;
 	int rc;
 
-	if (bk_origin_read(o, take_stored, k, &end, f) == -1)
+	if (read_payload(o, rec, k, &end, f) == -1)
 		return -1;
 	rc = bk_undo_finish(k->undo, json_object_get(end, "stages"), f);
 	json_decref(end);
 	if (rc == 0 && k->marks != NULL && k->marks->finish(k->marks, f) == -1)
 		rc = -1;
+	if (rc == 0)
+		bk_say(BK_LOG_INFO, "payload verified, %llu bytes",
+		    (unsigned long long)bk_undo_bytes(k->undo));
 	return rc;
 }
 
+static void
+close_payload(struct work *k)
+{
+	if (k->marks != NULL)
+		k->marks->free(k->marks);
+	bk_undo_free(k->undo);
+	k->marks = NULL;
+	k->undo = NULL;
+}
+
 static int
-restore(struct bk_origin *o, struct want *w, struct bk_fault *f)
+open_filters(struct work *k, const struct want *w, const json_t *header,
+    struct bk_fault *f)
 {
 	const struct bk_undo_opts uo = { .ctx = bk_ctx, .pipes = w->which.undo,
 		.threads = 0, .deadline = w->req.deadline };
+
+	k->undo = bk_undo_open(&uo, json_object_get(header, "filters"),
+	    take_plain, k, f);
+	return k->undo != NULL ? 0 : -1;
+}
+
+static int
+open_marks(struct work *k, const json_t *header, struct bk_fault *f)
+{
+	const char *ext = bk_json_get_text(header, "ext");
+
+	if (k->restore.ops->marks != NULL)
+		k->marks = k->restore.ops->marks(ext != NULL ? ext : "", f);
+	return bk_faulty(f) ? -1 : 0;
+}
+
+/* Everything that the increment in ${o} stands on, the full backup first. */
+static int
+restore_chain(struct bk_origin *o, const struct bk_chain *c, struct want *w,
+    struct work *k, struct bk_fault *f)
+{
+	json_t *header = NULL;
+	size_t i;
+	int rc = 0;
+
+	for (i = c->len; rc == 0 && i-- > 0;) {
+		close_payload(k);
+		bk_say(BK_LOG_INFO, "first %s, which it stands on", c->rec[i].id);
+		if ((header = bk_fetch_header(&c->rec[i], f)) == NULL ||
+		    (i + 1 < c->len &&
+		    bk_restore_next(&k->restore, header, f) == -1) ||
+		    open_filters(k, w, header, f) == -1 ||
+		    open_marks(k, header, f) == -1 ||
+		    transfer(o, &c->rec[i], k, f) == -1)
+			rc = -1;
+		json_decref(header);
+	}
+	close_payload(k);
+	if (rc == -1 || bk_restore_next(&k->restore, o->header, f) == -1)
+		return -1;
+	return open_filters(k, w, o->header, f);
+}
+
+static int
+restore(struct bk_origin *o, const struct bk_chain *c, struct want *w,
+    struct bk_fault *f)
+{
 	struct work k = { .spool = -1 };
-	const char *ext = bk_json_get_text(o->header, "ext");
 	int rc = -1;
 
-	if ((k.undo = bk_undo_open(&uo, json_object_get(o->header, "filters"),
-	    take_plain, &k, f)) == NULL || open_target(&k, w, o->header, f) == -1)
+	if (open_filters(&k, w, o->header, f) == -1 ||
+	    open_target(&k, w, o->header, f) == -1)
 		goto out;
-	if (k.restore.ops->marks != NULL &&
-	    (k.marks = k.restore.ops->marks(ext != NULL ? ext : "", f)) == NULL &&
-	    bk_faulty(f))
+	if (c->len > 0 && k.restore.ops->restore_next == NULL) {
+		(void)bk_restore_next(&k.restore, o->header, f);
 		goto out;
+	}
 	if (k.restore.spool &&
 	    (k.spool = bk_tmpfile(w->req.spool_dir, f)) == -1)
 		goto out;
-	if (transfer(o, &k, f) == -1)
+	if ((c->len > 0 && restore_chain(o, c, w, &k, f) == -1) ||
+	    open_marks(&k, o->header, f) == -1 ||
+	    transfer(o, NULL, &k, f) == -1)
 		goto out;
 	if (k.spool != -1 && lseek(k.spool, 0, SEEK_SET) == -1) {
 		(void)bk_fault_errno(f, 0, errno, "cannot rewind the spool file");
 		goto out;
 	}
-	bk_say(BK_LOG_INFO, "payload verified, %llu bytes",
-	    (unsigned long long)bk_undo_bytes(k.undo));
 	rc = bk_restore_commit(&k.restore, k.spool, f);
 out:
 	bk_stop_clean();
 	bk_restore_close(&k.restore);
-	if (k.marks != NULL)
-		k.marks->free(k.marks);
-	bk_undo_free(k.undo);
+	close_payload(&k);
 	if (k.spool != -1)
 		(void)close(k.spool);
 	return rc;
+}
+
+/* What has to be restored before it, if it is an increment. */
+static int
+find_chain(const struct bk_origin *o, struct bk_chain *c, struct bk_fault *f)
+{
+	uint64_t total = o->rec.bytes;
+	size_t i;
+
+	if (o->store == NULL)
+		return bk_json_get_text(o->header, "parent") == NULL ? 0 :
+		    bk_fault_set(f, BK_DATA,
+		    "the stream is an increment of %s: put it in that store and restore it from there",
+		    bk_json_get_text(o->header, "parent"));
+	if (bk_chain_read(bk_ctx, o->store, &o->rec, c, f) == -1)
+		return -1;
+	for (i = 0; i < c->len; i++)
+		total += c->rec[i].bytes;
+	bk_progress_total(total);
+	return 0;
 }
 
 int
@@ -254,20 +348,22 @@ main(int argc, char *argv[])
 	struct bk_fault f = BK_FAULT_INIT;
 	struct bk_uri target = BK_URI_INIT;
 	struct bk_origin o = BK_ORIGIN_INIT;
+	struct bk_chain c = BK_CHAIN_INIT;
 	struct want w = { .which = BK_WHICH_INIT(&store) };
 
 	bk_init(&prog, argc, argv);
 	parse(&w, &target, &f);
 	if (bk_stop_catch(&f) == 0 &&
 	    bk_origin_open(&o, &w.which.origin, &f) == 0) {
-		bk_progress_total(o.rec.bytes);
-		if (restore(&o, &w, &f) == 0) {
+		if (find_chain(&o, &c, &f) == 0 &&
+		    restore(&o, &c, &w, &f) == 0) {
 			bk_say(BK_LOG_INFO, "restored '%s' of %s into %s",
 			    bk_json_get_text(o.header, "name"),
 			    bk_json_get_text(o.header, "time"), w.into);
 			(void)bk_origin_end(&o, &f);
 		}
 	}
+	bk_chain_release(&c);
 	bk_origin_release(&o);
 	bk_uri_release(&target);
 	f.upstream = false;	/* nobody behind can say that nothing was restored */

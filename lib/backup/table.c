@@ -108,7 +108,8 @@ make_row(struct row *row, const struct bk_record *r, const char *root,
 	(void)snprintf(row->cell[SIZE], CELL, "%s", r->version == 1 ?
 	    bk_size_text(r->bytes, size) : "?");
 	if (r->version == 1)
-		(void)snprintf(row->cell[ENGINE], CELL, "%s", r->engine);
+		(void)snprintf(row->cell[ENGINE], CELL, "%s%s", r->engine,
+		    r->parent != NULL ? "+" : "");
 	else
 		(void)snprintf(row->cell[ENGINE], CELL, "(version %u)",
 		    r->version);

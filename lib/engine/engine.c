@@ -115,6 +115,8 @@ check_request(const struct bk_dump *d, struct bk_fault *f)
 		what = "--exclude";
 	else if (req->skip_unreadable && !(flags & BK_ENGINE_EXCLUDE))
 		what = "--skip-unreadable";
+	else if (any(req->stores) && !(flags & BK_ENGINE_STORES))
+		what = "--store";
 	if (what != NULL)
 		return bk_fault_set(f, BK_USAGE, "%s has no meaning for '%s:'",
 		    what, req->uri->scheme);
@@ -288,6 +290,17 @@ bk_restore_write(void *restore, const void *p, size_t n, struct bk_fault *f)
 	struct bk_restore *r = restore;
 
 	return r->ops->restore_write(r, p, n, f);
+}
+
+int
+bk_restore_next(struct bk_restore *r, const json_t *header,
+    struct bk_fault *f)
+{
+	if (r->ops->restore_next != NULL)
+		return r->ops->restore_next(r, header, f);
+	return bk_fault_set(f, BK_USAGE,
+	    "'%s:' takes no increments; bk-get gives the payload of each",
+	    r->req->target->scheme);
 }
 
 int

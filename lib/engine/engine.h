@@ -35,6 +35,8 @@ struct bk_dump_req {
 	const char *source_env;		/* variable that holds the password, or NULL */
 	const char *const *args;	/* vendor options or the command; NULL-ended */
 	const char *const *exclude;	/* files: patterns; NULL-ended */
+	const char *name;		/* of the backup, or NULL: the engine's */
+	const char *const *stores;	/* where it goes, NULL-ended: increments */
 	bool skip_unreadable;
 	bool allow_empty;
 	int64_t deadline;		/* by ctx->mono(), 0: none */
@@ -47,6 +49,8 @@ struct bk_dump {
 	char engine[33];		/* as in records; the table's name at first */
 	char ext[17];			/* open */
 	char name[65];			/* open: default name by DESIGN, 4 */
+	char parent[27];		/* open: id of what it is an increment of,
+					   or "" */
 	json_t *source;			/* an object; "engine" is there */
 	json_t *info;			/* an object; what is there at the first byte
 					   is the header's, what run adds or changes
@@ -88,6 +92,7 @@ struct bk_restore {
 #define BK_ENGINE_EXCLUDE 2U		/* --exclude, --skip-unreadable */
 #define BK_ENGINE_NO_ARGS 4U		/* has no tool: nothing after "--" */
 #define BK_ENGINE_ANY 8U		/* restores what any engine made */
+#define BK_ENGINE_STORES 16U		/* makes increments: --store */
 
 /*
  * The close functions are called after a failed open too, then perhaps with
@@ -115,6 +120,13 @@ struct bk_engine_ops {
 	int (*restore_open)(struct bk_restore *r, struct bk_fault *f);
 	/* Not called when r->spool. */
 	int (*restore_write)(struct bk_restore *r, const void *p, size_t n,
+	    struct bk_fault *f);
+	/*
+	 * NULL where the engine takes no increments.  What was written so far
+	 * was the whole of one backup; what comes next is the increment of it
+	 * whose header ${header} is.  0 or -1.
+	 */
+	int (*restore_next)(struct bk_restore *r, const json_t *header,
 	    struct bk_fault *f);
 	/* ${fd}: the verified file at offset 0 when r->spool, else -1. */
 	int (*restore_commit)(struct bk_restore *r, int fd, struct bk_fault *f);
@@ -173,6 +185,9 @@ json_t *bk_dump_list(const struct bk_dump_req *req, struct bk_fault *f);
 int bk_restore_open(struct bk_restore *r, const struct bk_restore_req *req,
     struct bk_fault *f);
 int bk_restore_write(void *r, const void *p, size_t n, struct bk_fault *f);
+/* 0, or -1 with ${f} set (64 where the engine takes no increments). */
+int bk_restore_next(struct bk_restore *r, const json_t *header,
+    struct bk_fault *f);
 int bk_restore_commit(struct bk_restore *r, int fd, struct bk_fault *f);
 void bk_restore_close(struct bk_restore *r);
 

@@ -233,6 +233,18 @@ fake_restore_write(struct bk_restore *r, const void *p, size_t n,
 	return 0;
 }
 
+/* Increments are read and thrown away; there is nothing to compare them with. */
+static int
+fake_restore_next(struct bk_restore *r, const json_t *header,
+    struct bk_fault *f)
+{
+	const struct fake *k = r->priv;
+
+	(void)header;
+	return !k->compare && !k->counted ? 0 : bk_fault_set(f, BK_USAGE,
+	    "'%s' compares no increments", r->req->target->text);
+}
+
 static int
 fake_restore_commit(struct bk_restore *r, int fd, struct bk_fault *f)
 {
@@ -263,6 +275,7 @@ const struct bk_engine_ops bk_engine_fake = {
 	.dump_close = fake_dump_close,
 	.restore_open = fake_restore_open,
 	.restore_write = fake_restore_write,
+	.restore_next = fake_restore_next,
 	.restore_commit = fake_restore_commit,
 	.restore_close = fake_restore_close,
 };

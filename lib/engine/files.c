@@ -29,7 +29,8 @@
 #define NAMES_MAX 100			/* of each kind in the record */
 
 static const char *const schemes[] = { "files", NULL };
-static const char *const options[] = { NULL };
+static const char *const options[] = { "parent", "state", "full-every", NULL };
+static const char *const target_options[] = { NULL };
 
 static const char elsewhere[] = "the archive must go through bk";
 static const char own_filter[] = "a filter of its own does that";
@@ -68,6 +69,7 @@ static const struct bk_tool_opts tar_opts = { "tar", "bfCFgHIKLNTVX", "",
 struct files {
 	char tool[PATH_MAX];
 	char *path;
+	struct bk_filesincr incr;
 };
 
 int
@@ -129,8 +131,10 @@ files_dump_open(struct bk_dump *d, struct bk_fault *f)
 	if (check_tree(req->uri, f) == -1 ||
 	    bk_files_args(req->args, f) == -1)
 		return -1;
-	if ((d->priv = k = calloc(1, sizeof(*k))) == NULL ||
-	    (k->path = realpath(req->uri->path, NULL)) == NULL)
+	if ((d->priv = k = calloc(1, sizeof(*k))) == NULL)
+		return bk_fault_errno(f, BK_IO, ENOMEM, "'%s'", req->uri->path);
+	k->incr = (struct bk_filesincr)BK_FILESINCR_INIT;
+	if ((k->path = realpath(req->uri->path, NULL)) == NULL)
 		return bk_fault_errno(f, 0, errno, "cannot read '%s'",
 		    req->uri->path);
 	if (bk_files_tool(req->ctx, k->tool, version, sizeof(version), f) == -1)
@@ -139,9 +143,10 @@ files_dump_open(struct bk_dump *d, struct bk_fault *f)
 	end = strrchr(k->path, '/');
 	bk_name_from(end + 1, d->name);
 	if (bk_json_set_text(d->source, "host", req->ctx->host, f) == -1 ||
-	    bk_json_set_text(d->source, "path", k->path, f) == -1)
+	    bk_json_set_text(d->source, "path", k->path, f) == -1 ||
+	    bk_json_set_text(d->info, "tool", version, f) == -1)
 		return -1;
-	return bk_json_set_text(d->info, "tool", version, f);
+	return bk_filesincr_open(&k->incr, d, k->path, f);
 }
 
 static int
@@ -152,10 +157,16 @@ dump_argv(const struct bk_dump *d, struct bk_argv *a, struct bk_fault *f)
 		"--xattrs-include=*",
 		"--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime",
 		NULL };
+	/* The state is handed over as descriptor 3. */
+	static const char *const incremental[] = {
+		"--listed-incremental=/proc/self/fd/3", "--no-check-device",
+		NULL };
 	const struct files *k = d->priv;
 	const char *const *x;
 
-	if (bk_argv_add(a, k->tool, f) == -1 || bk_argv_all(a, fixed, f) == -1)
+	if (bk_argv_add(a, k->tool, f) == -1 ||
+	    bk_argv_all(a, fixed, f) == -1 || (k->incr.fd != -1 &&
+	    bk_argv_all(a, incremental, f) == -1))
 		return -1;
 	if (d->req->skip_unreadable &&
 	    bk_argv_add(a, "--ignore-failed-read", f) == -1)
@@ -316,9 +327,10 @@ static int
 files_dump_run(struct bk_dump *d, bk_sink_fn *sink, void *arg,
     struct bk_fault *f)
 {
+	struct files *k = d->priv;
 	struct bk_argv a = BK_ARGV_INIT;
 	struct bk_child_spec spec = { .flags = BK_CHILD_OUT,
-		.deadline = d->req->deadline, .in = -1 };
+		.deadline = d->req->deadline, .in = -1, .pass = k->incr.fd };
 	struct marked m = { NULL, sink, arg };
 	struct bk_fault own = BK_FAULT_INIT;
 	struct bk_child *c = NULL;
@@ -331,7 +343,8 @@ files_dump_run(struct bk_dump *d, bk_sink_fn *sink, void *arg,
 		goto out;
 	(void)bk_tool_dump(c, NULL, NULL, d->info, marked_write, &m, &own);
 	if (tar_ended(d, c, &own, f) == -1 ||
-	    m.marks->finish(m.marks, f) == -1)
+	    m.marks->finish(m.marks, f) == -1 ||
+	    bk_filesincr_keep(&k->incr, d, f) == -1)
 		goto out;
 	d->proof = "marks";
 	rc = 0;
@@ -348,8 +361,10 @@ files_dump_close(struct bk_dump *d)
 {
 	struct files *k = d->priv;
 
-	if (k != NULL)
-		free(k->path);
+	if (k == NULL)
+		return;
+	bk_filesincr_close(&k->incr);
+	free(k->path);
 	free(k);
 	d->priv = NULL;
 }
@@ -364,13 +379,14 @@ const struct bk_engine_ops bk_engine_files = {
 	.name = "files",
 	.schemes = schemes,
 	.options = options,
-	.target_options = options,
-	.flags = BK_ENGINE_EXCLUDE,
+	.target_options = target_options,
+	.flags = BK_ENGINE_EXCLUDE | BK_ENGINE_STORES,
 	.dump_open = files_dump_open,
 	.dump_run = files_dump_run,
 	.dump_close = files_dump_close,
 	.restore_open = bk_files_restore_open,
 	.restore_write = bk_files_restore_write,
+	.restore_next = bk_files_restore_next,
 	.restore_commit = bk_files_restore_commit,
 	.restore_close = bk_files_restore_close,
 	.marks = files_marks,

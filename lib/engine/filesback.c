@@ -4,6 +4,11 @@
  * is put in place by one rename when all of it is on disk.  What was there
  * before is moved aside, never removed.
  *
+ * An increment is extracted over what its parent made.  With
+ * --listed-incremental GNU tar (1.34, src/incremen.c) removes from each
+ * directory what the archive's list of it does not have; every directory of
+ * the tree is in the archive, before its files.
+ *
  * renameat2(2) with RENAME_EXCHANGE leaves no moment without a tree; file
  * systems that lack it (EINVAL) get two renames.  rename(2) over a directory
  * works only if that is empty, so that nothing that came meanwhile is lost.
@@ -32,6 +37,7 @@ struct back {
 	struct bk_buf tmp, tree;	/* private directory, tree in it */
 	bool made;			/* tmp is there */
 	bool holds;			/* the place holds something */
+	bool increment;			/* the tree is its parent's */
 	struct bk_tarcheck *check;
 	struct bk_child *tar;
 };
@@ -158,6 +164,8 @@ start_tar(struct bk_restore *r, struct back *b, struct bk_fault *f)
 	    bk_argv_add(&a, root ? "--xattrs-include=*" :
 	    "--xattrs-include=user.*", f) == 0 &&
 	    bk_argv_add(&a, root ? "--same-owner" : "--no-same-owner", f) == 0 &&
+	    (!b->increment ||
+	    bk_argv_add(&a, "--listed-incremental=/dev/null", f) == 0) &&
 	    bk_argv_all(&a, r->req->args, f) == 0 &&
 	    bk_argv_addf(&a, f, "--directory=%s",
 	    bk_buf_text(&b->tree)) == 0) {
@@ -225,6 +233,64 @@ bk_files_restore_write(struct bk_restore *r, const void *p, size_t n,
 		return -1;
 	return bk_child_write(b->tar, p, n, NULL, NULL, &own) == 0 ? 0 :
 	    tar_fault(b, &own, f);
+}
+
+/* All of an archive was written: has tar made it so? */
+static int
+finish_tar(struct back *b, struct bk_fault *f)
+{
+	struct bk_fault own = BK_FAULT_INIT;
+
+	if (bk_tarcheck_finish(b->check, f) == -1)
+		return -1;
+	return bk_child_finish(b->tar, NULL, NULL, &own) == 0 ? 0 :
+	    tar_fault(b, &own, f);
+}
+
+/* 1 where a directory could not be read before, and can be now. */
+static int
+open_one(const char *path, const struct stat *st, int type, struct FTW *w)
+{
+	(void)w;
+	if (type != FTW_D && type != FTW_DNR)
+		return 0;
+	if ((st->st_mode & S_IRWXU) != S_IRWXU &&
+	    chmod(path, (st->st_mode & 07777) | S_IRWXU) == -1)
+		return -1;
+	return type == FTW_DNR;
+}
+
+/*
+ * Who is not root may write only where the modes let him.  The increment has
+ * those of all directories.
+ */
+static int
+open_up(const struct back *b, struct bk_fault *f)
+{
+	int rc = 1, tries;
+
+	if (geteuid() == 0)
+		return 0;
+	for (tries = 0; rc == 1 && tries < 65536; tries++)
+		rc = nftw(bk_buf_text(&b->tree), open_one, 64, FTW_PHYS);
+	return rc == 0 ? 0 : bk_fault_errno(f, 0, rc == 1 ? EACCES : errno,
+	    "cannot open up '%s'", bk_buf_text(&b->tree));
+}
+
+int
+bk_files_restore_next(struct bk_restore *r, const json_t *header,
+    struct bk_fault *f)
+{
+	struct back *b = r->priv;
+
+	(void)header;
+	if (finish_tar(b, f) == -1 || bk_tarcheck_next(b->check, f) == -1 ||
+	    open_up(b, f) == -1)
+		return -1;
+	bk_child_free(b->tar);
+	b->tar = NULL;
+	b->increment = true;
+	return start_tar(r, b, f);
 }
 
 /* All of the tree on disk: one call per file system, not per file. */
@@ -317,14 +383,9 @@ int
 bk_files_restore_commit(struct bk_restore *r, int fd, struct bk_fault *f)
 {
 	struct back *b = r->priv;
-	struct bk_fault own = BK_FAULT_INIT;
 
 	(void)fd;
-	if (bk_tarcheck_finish(b->check, f) == -1)
-		return -1;
-	if (bk_child_finish(b->tar, NULL, NULL, &own) == -1)
-		return tar_fault(b, &own, f);
-	if (sync_tree(b, f) == -1)
+	if (finish_tar(b, f) == -1 || sync_tree(b, f) == -1)
 		return -1;
 	return put_in_place(r, b, f);
 }
