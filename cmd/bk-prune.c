@@ -377,6 +377,16 @@ purge(struct bk_store *s, const char *const *names, struct bk_fault *f)
 	return rc;
 }
 
+static void
+say_versions(const struct bk_store *s, const struct bk_prune *p)
+{
+	if (p->versions != BK_VERSIONS_NONE)
+		bk_say(BK_LOG_WARN, "'%s' %s: deleting frees nothing of the %llu "
+		    "bytes until the bucket's own rules remove old versions",
+		    s->url, p->versions == BK_VERSIONS_KEPT ? "keeps versions" :
+		    "has kept versions", (unsigned long long)p->gone_bytes);
+}
+
 /* After the plan was shown. */
 static int
 carry_out(const struct args *a, struct bk_store *s, const struct bk_prune *p,
@@ -474,6 +484,7 @@ prune(struct args *a, struct bk_store *s, struct bk_fault *f)
 	    (a->plan != NULL && bk_prune_file_check(&pf, &p, f) == -1) ||
 	    print_plan(a, &p, f) == -1)
 		goto out;
+	say_versions(s, &p);
 	(void)carry_out(a, s, &p, req.names, f);
 	if (a->form == JSON)
 		put_end(&p, f);

@@ -19,35 +19,18 @@ setup() {
 
 # Put ${1} copies of the manifest on standard input, each with an id of its own.
 copies() {
-	python3 <(cat <<-'PY'
-	import datetime, hashlib, hmac, http.client, json, os, sys, urllib.parse
+	PYTHONPATH=$BATS_TEST_DIRNAME python3 <(cat <<-'PY'
+	import json, sys, urllib.parse
+	import s3sign
 	r = json.loads(sys.stdin.readline())
 	store = urllib.parse.urlsplit(r.pop("store"))
-	server = urllib.parse.urlsplit(os.environ["SERVER"])
-	c = http.client.HTTPConnection(server.netloc)
-
-	def mac(key, text):
-	    return hmac.new(key, text.encode(), hashlib.sha256).digest()
-
+	server = s3sign.Server()
 	for i in range(int(sys.argv[1])):
 	    id = r["id"][:22] + "%04d" % i
 	    body = json.dumps(dict(r, id=id, key=r["key"].replace(r["id"], id)))
 	    path = "/%s%s/.bk/manifest/app/%s.json" % (store.netloc, store.path, id)
-	    t = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
-	    scope = t[:8] + "/us-east-1/s3/aws4_request"
-	    h = {"host": server.netloc, "x-amz-content-sha256": hashlib.sha256(body.encode()).hexdigest(), "x-amz-date": t}
-	    names = ";".join(h)
-	    req = "\n".join(["PUT", path, ""] + ["%s:%s" % x for x in h.items()] + ["", names, h["x-amz-content-sha256"]])
-	    text = "\n".join(["AWS4-HMAC-SHA256", t, scope, hashlib.sha256(req.encode()).hexdigest()])
-	    key = b"AWS4" + os.environ["AWS_SECRET_ACCESS_KEY"].encode()
-	    for part in scope.split("/"):
-	        key = mac(key, part)
-	    h["authorization"] = "AWS4-HMAC-SHA256 Credential=%s/%s, SignedHeaders=%s, Signature=%s" % (
-	        os.environ["AWS_ACCESS_KEY_ID"], scope, names, mac(key, text).hex())
-	    c.request("PUT", path, body, h)
-	    a = c.getresponse()
-	    a.read()
-	    assert a.status == 200, a.status
+	    status, _ = server.ask("PUT", path, body=body.encode())
+	    assert status == 200, status
 	PY
 	) "$1"
 }
@@ -90,4 +73,33 @@ copies() {
 	bk-get --raw < one > /dev/null
 	id=$(sed -n '1s/^{"plan":"delete","id":"\([^"]*\)".*/\1/p' plan)
 	bk-prune --undo "$id" "$U" | head -n 1 | bk-get --raw | wc -c | grep -qx 10
+}
+
+@test "a bucket that keeps versions: what deleting does not free is said" {
+	V=s3://bk-prune-versions/x
+	sign() { "$BATS_TEST_DIRNAME/s3sign.py" "$1" '/bk-prune-versions?'"$2"; }
+	status() { echo "<VersioningConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Status>$1</Status></VersioningConfiguration>" | sign PUT versioning=; }
+	for i in 1 2 3 4; do bk-dump --name app 'fake:?bytes=10' | bk-put --create "$V" > rec; done
+	run -0 --separate-stderr bk-prune --keep-last 3 "$V"
+	[ -z "$stderr" ]
+	[[ $output != *not-freed* ]]
+	status Enabled
+	run -0 --separate-stderr bk-prune --keep-last 2 --dry-run "$V"
+	[ "${lines[-1]}" = '{"end":"ok","keep":{"n":2,"bytes":20},"delete":{"n":1,"bytes":10},"not-freed":{"n":1,"bytes":10}}' ]
+	said "'$V' keeps versions: deleting frees nothing of the 10 bytes"
+	# Where nothing goes there is nothing to say, and nothing is asked.
+	rules
+	run -0 --separate-stderr bk-prune --keep-last 3 "$V"
+	[ -z "$stderr" ]
+	[[ $output != *not-freed* ]]
+	asked
+	! grep -q versioning log
+	status Suspended
+	run -0 --separate-stderr bk-prune --keep-last 2 "$V"
+	said "has kept versions"
+	# A server that does not tell: the plan is the same, and nothing is said.
+	rules 'status=403:AccessDenied@GET .*versioning'
+	run -0 --separate-stderr bk-prune --keep-last 1 "$V"
+	[ -z "$stderr" ]
+	[[ ${lines[-1]} == *'"delete":{"n":1,"bytes":10}}' ]]
 }

@@ -246,6 +246,8 @@ bk_prune_plan(const struct bk_ctx *ctx, struct bk_store *s,
 	if (req->how != BK_PRUNE_RULES)
 		choose(p, req->yes);
 	sum(p);
+	if (p->gone > 0)
+		p->versions = bk_store_versions(s);
 	return 0;
 }
 
@@ -313,6 +315,13 @@ bk_prune_line(const struct bk_prune *p, size_t i, struct bk_fault *f)
 	return o;
 }
 
+static json_t *
+amount(uint64_t n, uint64_t bytes)
+{
+	return json_pack("{s:I, s:I}", "n", (json_int_t)n, "bytes",
+	    (json_int_t)bytes);
+}
+
 json_t *
 bk_prune_end(const struct bk_prune *p, int status, struct bk_fault *f)
 {
@@ -320,10 +329,10 @@ bk_prune_end(const struct bk_prune *p, int status, struct bk_fault *f)
 
 	if (o != NULL && (status == 0 ||
 	    bk_json_set(o, "status", json_integer(status), f) == 0) &&
-	    bk_json_set(o, "keep", json_pack("{s:I, s:I}", "n",
-	    (json_int_t)p->keep, "bytes", (json_int_t)p->keep_bytes), f) == 0 &&
-	    bk_json_set(o, "delete", json_pack("{s:I, s:I}", "n",
-	    (json_int_t)p->gone, "bytes", (json_int_t)p->gone_bytes), f) == 0)
+	    bk_json_set(o, "keep", amount(p->keep, p->keep_bytes), f) == 0 &&
+	    bk_json_set(o, "delete", amount(p->gone, p->gone_bytes), f) == 0 &&
+	    (p->versions == BK_VERSIONS_NONE || bk_json_set(o, "not-freed",
+	    amount(p->gone, p->gone_bytes), f) == 0))
 		return o;
 	json_decref(o);
 	(void)bk_fault_set(f, BK_IO, "out of memory");

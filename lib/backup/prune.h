@@ -61,6 +61,7 @@ struct bk_prune {
 	struct bk_zone *zone;
 	int64_t now;			/* by the store's clock */
 	uint64_t keep, keep_bytes, gone, gone_bytes;
+	enum bk_versions versions;	/* what the store does with what goes */
 	size_t fetched;			/* records that no snapshot had */
 	const json_t *reviewed;		/* lines by id, whose reasons count, or NULL */
 };

@@ -356,5 +356,6 @@ const struct bk_store_ops bk_store_s3 = {
 	.debris_remove = s3_debris_remove,
 	.presign = s3_presign,
 	.facts = s3_facts,
+	.versions = s3_versions,
 	.close = s3_close,
 };

@@ -129,6 +129,7 @@ int s3_upload_drop(struct bk_s3 *s, const char *key, const char *id,
 
 /* s3probe.c */
 int s3_facts(struct bk_store *, struct bk_store_facts *, struct bk_fault *);
+enum bk_versions s3_versions(struct bk_store *);
 /* Learn the limit of parts; leaves S3_PARTS where it cannot tell. */
 void s3_probe_parts(struct bk_s3 *s, const char *key);
 /* Is x-amz-checksum-crc32c verified here?  Asks at most once. */

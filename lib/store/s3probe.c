@@ -7,9 +7,11 @@
 #include <string.h>
 
 #include "s3.h"
+#include "s3xml.h"
 
 #define PROBE ".bk/probe.json"
 #define PARTS_LOW 1000
+#define VERSIONS_MS 30000		/* it is only said, never acted by */
 
 /* PUT ${text} to the probe's key; the status, or -1. */
 static long
@@ -106,4 +108,35 @@ s3_probe_checksum(struct bk_s3 *s)
 		s->checksum = st == 400 ? S3_YES : S3_NO;
 	}
 	return s->checksum == S3_YES;
+}
+
+/*
+ * GetBucketVersioning (Amazon S3 API reference): no Status at all where it was
+ * never enabled.
+ */
+enum bk_versions
+s3_versions(struct bk_store *base)
+{
+	struct bk_s3 *s = (struct bk_s3 *)base;
+	struct bk_fault quiet = BK_FAULT_INIT;
+	enum bk_versions found = BK_VERSIONS_NONE;
+	struct s3_req q = { .code = "" };
+	char status[16] = "";
+	int64_t latest = s->ctx->mono() + VERSIONS_MS;
+
+	if (s3_req_init(&q, s, "GET", NULL, &quiet) == 0) {
+		s3_query(&q, "versioning", "");
+		if (q.http.deadline > latest)
+			q.http.deadline = latest;
+		if (s3_run(&q, &quiet) == 0 && q.http.status == 200)
+			bk_xml_text(bk_buf_text(&q.http.answer), q.http.answer.len,
+			    "VersioningConfiguration/Status", status,
+			    sizeof(status));
+	}
+	if (strcmp(status, "Enabled") == 0)
+		found = BK_VERSIONS_KEPT;
+	else if (strcmp(status, "Suspended") == 0)
+		found = BK_VERSIONS_SUSPENDED;
+	s3_req_release(&q);
+	return found;
 }

@@ -459,6 +459,13 @@ bk_store_facts(struct bk_store *s, struct bk_store_facts *facts,
 	return s->ops->facts(s, facts, f);
 }
 
+enum bk_versions
+bk_store_versions(struct bk_store *s)
+{
+	return s->ops->versions != NULL ? s->ops->versions(s) :
+	    BK_VERSIONS_NONE;
+}
+
 int
 bk_store_now(const struct bk_ctx *ctx, struct bk_store *s, int64_t *now,
     struct bk_fault *f)

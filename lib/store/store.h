@@ -69,6 +69,13 @@ struct bk_store_facts {
 	bool clock_known;
 };
 
+/* Does a store keep what is deleted or replaced? */
+enum bk_versions {
+	BK_VERSIONS_NONE,		/* no, or it does not tell */
+	BK_VERSIONS_KEPT,
+	BK_VERSIONS_SUSPENDED		/* no more: what it kept so far stays */
+};
+
 struct bk_store;			/* base of every driver's own struct */
 struct bk_put;
 
@@ -132,6 +139,8 @@ struct bk_store_ops {
 	/* What is known of the server now; may ask it.  0 or -1. */
 	int (*facts)(struct bk_store *s, struct bk_store_facts *facts,
 	    struct bk_fault *f);
+	/* Ask the server, briefly; NULL: it keeps none. */
+	enum bk_versions (*versions)(struct bk_store *s);
 	/* Accepts NULL. */
 	void (*close)(struct bk_store *s);
 };
@@ -195,6 +204,9 @@ int bk_store_presign(struct bk_store *s, const char *key, unsigned int seconds,
     struct bk_buf *url, struct bk_fault *f);
 int bk_store_facts(struct bk_store *s, struct bk_store_facts *facts,
     struct bk_fault *f);
+
+/* One request at most; a server that does not answer is one that keeps none. */
+enum bk_versions bk_store_versions(struct bk_store *s);
 
 /*
  * The time (ms) that goes into what is stored: ours, or the store's where its

@@ -118,3 +118,19 @@ whole() {
 	[ -z "$(find "$LAB/minio.data/.minio.sys/multipart" -name 'part.*')" ]
 	[ "$(whole)" -eq 1 ]
 }
+
+@test "a bucket that keeps versions: deleting frees nothing, and bk-prune says so" {
+	V=s3://bk-versions/x
+	sign() { "$root/tests/s3sign.py" "$1" "/bk-versions?$2"; }
+	for i in 1 2; do bk-dump --name app 'fake:?bytes=1000' | bk-put --create "$V" > rec; done
+	echo '<VersioningConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Status>Enabled</Status></VersioningConfiguration>' |
+	    sign PUT versioning=
+	run -0 --separate-stderr bk-prune --keep-last 1 "$V"
+	[[ ${lines[-1]} == *'"delete":{"n":1,"bytes":1000},"not-freed":{"n":1,"bytes":1000}}' ]]
+	said "keeps versions: deleting frees nothing of the 1000 bytes"
+	# That is so: the manifest that went is there as an old version.
+	id=$(sed -n '1s/^{"plan":"delete","id":"\([^"]*\)".*/\1/p' <<< "$output")
+	[ -n "$id" ]
+	sign GET versions= < /dev/null > versions
+	grep -q "<Version><Key>x/.bk/manifest/app/$id.json</Key>" versions
+}
