@@ -12,6 +12,7 @@
 #include "groupend.h"
 #include "hash.h"
 #include "json.h"
+#include "leaseio.h"
 #include "names.h"
 #include "prog.h"
 #include "stream.h"
@@ -19,7 +20,7 @@
 #include "when.h"
 
 enum { CREATE = 256, MAX_BYTES, MEMORY, TEMP_DIR, TIMEOUT, RAW, NAME, ENGINE,
-	EXT, TIME, GROUP_END, RUN };
+	EXT, TIME, GROUP_END, RUN, LEASE };
 
 static const struct bk_opt opts[] = {
 	{ 't', "tag", "KEY=VALUE", "add this tag", BK_OPT_MANY },
@@ -33,6 +34,7 @@ static const struct bk_opt opts[] = {
 	{ ENGINE, "engine", "ENGINE", "of a raw input: what made the bytes", 0 },
 	{ EXT, "ext", "EXT", "of a raw input: suffix of the stored file", 0 },
 	{ TIME, "time", "TIME", "of a raw input: when it was made (now)", 0 },
+	{ LEASE, "lease", NULL, "only while the lease of bk-lease is held", 0 },
 	{ GROUP_END, "group-end", "GROUP", "end a run of GROUP, whose records are the input", 0 },
 	{ RUN, "run", "ID", "the run that the group's end is of", 0 },
 	BK_OPT_COMMON
@@ -51,6 +53,8 @@ struct put {
 	int64_t time;			/* of --raw */
 	bool exact;			/* --time was given */
 	const char *group, *run;	/* of --group-end */
+	bool lease;
+	struct bk_leased *leased;
 };
 
 static uint64_t
@@ -103,6 +107,9 @@ option(struct put *o, int key, const char *arg)
 	case EXT:
 		o->ext = *arg == '.' ? arg + 1 : arg;
 		break;
+	case LEASE:
+		o->lease = true;
+		break;
 	case GROUP_END:
 		o->group = arg;
 		break;
@@ -121,10 +128,27 @@ option(struct put *o, int key, const char *arg)
 }
 
 static void
+check_lease(struct put *o)
+{
+	const char *env = bk_ctx->env("BK_LEASE");
+	struct bk_fault f = BK_FAULT_INIT;
+
+	if (!o->lease)
+		return;
+	if (env == NULL)
+		bk_usage("--lease: no BK_LEASE is set; run this under bk-lease");
+	if ((o->leased = bk_leased_new(bk_ctx, env, o->store.timeout_ms,
+	    &f)) == NULL)
+		bk_usage_fault(&f);
+}
+
+static void
 check(const struct put *o)
 {
 	if ((o->group != NULL) != (o->run != NULL))
 		bk_usage("--group-end and --run go together");
+	if (o->group != NULL && o->lease)
+		bk_usage("--group-end stores no backup: no --lease");
 	if (o->group != NULL && (o->raw || json_object_size(o->tags) > 0))
 		bk_usage("--group-end stores no backup: no --raw, no --tag");
 	if (!o->raw && (o->name != NULL || o->engine != NULL || o->ext != NULL ||
@@ -159,6 +183,16 @@ add_tags(const struct put *o, json_t *header, struct bk_fault *f)
 	return bk_json_set(header, "tags", json_incref(o->tags), f);
 }
 
+/* Commit, unless the lease is gone. */
+static int
+finish(const struct put *o, struct bk_fan *fan, const json_t *end,
+    struct bk_records_out *out, struct bk_fault *f)
+{
+	if (o->leased != NULL)
+		bk_fan_guard(fan, bk_leased_check, o->leased);
+	return bk_fan_finish(fan, end, out, f);
+}
+
 static int
 put_stream(const struct put *o, struct bk_rbuf *r, struct bk_fan *fan,
     struct bk_records_out *out, struct bk_fault *f)
@@ -181,7 +215,7 @@ put_stream(const struct put *o, struct bk_rbuf *r, struct bk_fan *fan,
 		bk_progress(n);
 	}
 	if (rc == BK_END)
-		rc = bk_fan_finish(fan, bk_stream_end(in), out, f);
+		rc = finish(o, fan, bk_stream_end(in), out, f);
 out:
 	bk_stream_in_free(in);
 	return rc;
@@ -206,7 +240,8 @@ raw_header(const struct put *o, struct bk_fault *f)
 }
 
 static int
-raw_finish(struct bk_fan *fan, struct bk_records_out *out, struct bk_fault *f)
+raw_finish(const struct put *o, struct bk_fan *fan,
+    struct bk_records_out *out, struct bk_fault *f)
 {
 	char hex[BK_SHA256_HEX];
 	uint64_t bytes;
@@ -218,7 +253,7 @@ raw_finish(struct bk_fan *fan, struct bk_records_out *out, struct bk_fault *f)
 	    "stage", "raw", "bytes", (json_int_t)bytes, "sha256", hex);
 	if (end == NULL)
 		return bk_fault_set(f, BK_IO, "out of memory");
-	rc = bk_fan_finish(fan, end, out, f);
+	rc = finish(o, fan, end, out, f);
 	json_decref(end);
 	return rc;
 }
@@ -263,7 +298,7 @@ put_raw(const struct put *o, struct bk_rbuf *r, struct bk_fan *fan,
 		bk_progress(n);
 	}
 	if (rc == BK_END)
-		rc = raw_finish(fan, out, f);
+		rc = raw_finish(o, fan, out, f);
 out:
 	json_decref(header);
 	return rc;
@@ -300,6 +335,7 @@ main(int argc, char *argv[])
 	while ((key = bk_opt_next(&arg)) != -1)
 		option(&o, key, arg);
 	check(&o);
+	check_lease(&o);
 	n = bk_operands(&urls);
 	env = bk_ctx->env("BK_STORE");
 	if (n == 0 && env == NULL)
@@ -334,6 +370,7 @@ out:
 	bk_records_out_free(out);
 	bk_fan_free(fan);
 	bk_rbuf_free(r);
+	bk_leased_free(o.leased);
 	json_decref(o.tags);
 	return bk_exit(&f);
 }

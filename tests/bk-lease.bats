@@ -120,3 +120,41 @@ teardown() {
 	[ "$took" -lt 3000000000 ]
 	grep -q "could not be renewed in time" err
 }
+
+# A backup into the store whose stream waits for a word in the fifo go.
+put_later='bk-dump --name "$1" fake: > "$1.stream"; echo > ready; { read -r _ < go; cat "$1.stream"; } | bk-put --lease "$S"'
+
+@test "bk-put --lease: stored while it is held, 75 and nothing listed when it is not" {
+	bk-dump --name app fake: > stream
+	run -64 --separate-stderr bk-put --lease "$S" < stream
+	said 'run this under bk-lease'
+	BK_LEASE='{"store":1}' run -64 --separate-stderr bk-put --lease "$S" < stream
+	nothing_listed store
+	run -0 --separate-stderr bk-lease --name app "$S" -- bk-put --lease "$S" < stream
+	[ "$(bk-list --plain "$S" | wc -l)" -eq 1 ]
+	# Given back, or kept in an environment that has outlived it.
+	env=$(bk-lease --name app "$S" -- sh -c 'echo "$BK_LEASE"')
+	BK_LEASE=$env run -75 --separate-stderr bk-put --lease "$S" < stream
+	said "the lease 'app' is ours no more: nobody holds it"
+	[ "$output" = '{"end":"failed","status":75,"records":0}' ]
+	[ "$(bk-list --plain "$S" | wc -l)" -eq 1 ]
+	[ "$(find store/app -type f | wc -l)" -eq 1 ]
+}
+
+@test "a holder that was suspended past its lease commits nothing" {
+	mkfifo go ready
+	bg bk-lease --name app --term 1s "$S" -- sh -c "$put_later; rc=\$?; echo \$rc > ready; exit \$rc" - one
+	read -r _ < ready
+	# Its command is not suspended: only bk-put's look is left.
+	kill -STOP "${pids[0]}"
+	bg bk-lease --name app --term 1s "$S" -- sh -c 'echo > ready; exec sleep 60'
+	read -r _ < ready
+	echo > go
+	read -r rc < ready
+	[ "$rc" -eq 75 ]
+	nothing_listed store
+	kill -CONT "${pids[0]}"
+	rc=0; wait "${pids[0]}" || rc=$?
+	[ "$rc" -eq 75 ]
+	nothing_listed store
+}

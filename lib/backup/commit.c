@@ -333,6 +333,13 @@ write_manifest(struct bk_commit *c, const char *key, const struct bk_buf *text,
 }
 
 static int
+ask(const struct bk_commit *c, struct bk_fault *f)
+{
+	return c->plan->guard == NULL ? 0 :
+	    c->plan->guard(c->plan->guard_arg, f);
+}
+
+static int
 commit_payload(struct bk_commit *c, struct bk_fault *f)
 {
 	struct bk_put *put = c->put;
@@ -373,10 +380,10 @@ commit_both(struct bk_commit *c, const struct bk_record *rec,
 
 	if (bk_manifest_key(&key, rec->name, rec->id, f) == -1 ||
 	    (put = write_manifest(c, bk_buf_text(&key), text, f)) == NULL ||
-	    commit_payload(c, f) == -1)
+	    ask(c, f) == -1 || commit_payload(c, f) == -1)
 		goto out;
-	/* That may have waited long: look at the clock again. */
-	if (check_age(c, f) == -1)
+	/* That may have waited long: look again. */
+	if (check_age(c, f) == -1 || ask(c, f) == -1)
 		goto out;
 	rc = commit_manifest(c, put, bk_buf_text(&key), text, f);
 	put = NULL;

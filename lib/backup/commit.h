@@ -23,6 +23,12 @@ struct bk_commit_plan {
 	int64_t clock_offset;		/* ms, 0 where it is within 5 minutes */
 	int64_t finished;		/* ms; set by the caller once the input ended */
 	json_t *header;			/* the stream's, borrowed */
+	/*
+	 * Asked before the payload is committed and again just before the
+	 * manifest: -1 with ${f} set ends it.  NULL: nobody is asked.
+	 */
+	int (*guard)(void *arg, struct bk_fault *f);
+	void *guard_arg;
 };
 
 /*

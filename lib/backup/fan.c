@@ -151,6 +151,14 @@ bk_fan_begin(struct bk_fan *fan, json_t *header, bool exact,
 	return any_left(fan, f);
 }
 
+void
+bk_fan_guard(struct bk_fan *fan, int (*guard)(void *, struct bk_fault *),
+    void *arg)
+{
+	fan->plan.guard = guard;
+	fan->plan.guard_arg = arg;
+}
+
 int
 bk_fan_write(void *arg, const void *p, size_t n, struct bk_fault *f)
 {

@@ -29,6 +29,13 @@ struct bk_fan *bk_fan_new(const struct bk_ctx *ctx, const char *const *urls,
 int bk_fan_begin(struct bk_fan *fan, json_t *header, bool exact,
     uint64_t max_bytes, struct bk_fault *f);
 
+/*
+ * After bk_fan_begin: ask ${guard} at each store's commit (see
+ * bk_commit_plan).
+ */
+void bk_fan_guard(struct bk_fan *fan, int (*guard)(void *, struct bk_fault *),
+    void *arg);
+
 /* Payload; ${fan} is a struct bk_fan.  0, or -1: no store is left. */
 int bk_fan_write(void *fan, const void *p, size_t n, struct bk_fault *f);
 

@@ -30,7 +30,9 @@ struct bk_leaseio {
 };
 
 struct bk_leased {
-	struct bk_leaseio io;
+	struct bk_leaseio io;		/* its store opened when it is wanted */
+	struct bk_store_opts opts;
+	char *url;
 	char holder[BK_ULID_LEN + 1];
 };
 
@@ -298,45 +300,33 @@ bk_leaseio_env(const struct bk_leaseio *io, const struct bk_lease *l,
 	return rc;
 }
 
-/* Open the store and read the rest. */
-static int
-leased(struct bk_leased *h, const json_t *o, const struct bk_store_opts *opts,
+struct bk_leased *
+bk_leased_new(const struct bk_ctx *ctx, const char *text, int64_t limit,
     struct bk_fault *f)
 {
-	struct bk_store_opts read_only = { .read_only = true,
-		.timeout_ms = opts->timeout_ms };
-	const char *url = bk_json_get_text(o, "store");
-	const char *name = bk_json_get_text(o, "name");
-	const char *holder = bk_json_get_text(o, "holder");
+	const char *url, *name, *holder;
+	struct bk_fault why = BK_FAULT_INIT;
+	json_t *o = bk_json_parse(text, strlen(text), "BK_LEASE", &why);
+	struct bk_leased *h = NULL;
 
+	url = bk_json_get_text(o, "store");
+	name = bk_json_get_text(o, "name");
+	holder = bk_json_get_text(o, "holder");
 	if (url == NULL || name == NULL || !bk_name_ok(name) ||
-	    holder == NULL || !bk_ulid_ok(holder))
-		return bk_fault_set(f, BK_USAGE,
-		    "BK_LEASE is none of bk-lease(1)");
-	memcpy(h->io.name, name, strlen(name) + 1);
-	memcpy(h->holder, holder, sizeof(h->holder));
-	h->io.store = bk_store_open(h->io.ctx, url, &read_only, f);
-	return h->io.store == NULL ? -1 : 0;
-}
-
-struct bk_leased *
-bk_leased_open(const struct bk_ctx *ctx, const char *text,
-    const struct bk_store_opts *opts, struct bk_fault *f)
-{
-	struct bk_leased *h = calloc(1, sizeof(*h));
-	json_t *o;
-
-	if (h == NULL) {
+	    holder == NULL || !bk_ulid_ok(holder)) {
+		(void)bk_fault_set(f, BK_USAGE, "what BK_LEASE holds is none of "
+		    "bk-lease's");
+	} else if ((h = calloc(1, sizeof(*h))) == NULL ||
+	    (h->url = strdup(url)) == NULL) {
 		(void)bk_fault_errno(f, BK_IO, ENOMEM, "a lease");
-		return NULL;
-	}
-	h->io.ctx = ctx;
-	o = bk_json_parse(text, strlen(text), "BK_LEASE", f);
-	if (o == NULL)
-		f->status = BK_USAGE;
-	if (o == NULL || leased(h, o, opts, f) == -1) {
-		bk_leased_free(h);
+		free(h);
 		h = NULL;
+	} else {
+		h->io.ctx = ctx;
+		h->opts = (struct bk_store_opts){ .read_only = true,
+			.timeout_ms = limit };
+		memcpy(h->io.name, name, strlen(name) + 1);
+		memcpy(h->holder, holder, sizeof(h->holder));
 	}
 	json_decref(o);
 	return h;
@@ -350,6 +340,9 @@ bk_leased_check(void *arg, struct bk_fault *f)
 	uint64_t top = 0;
 	int rc = BK_ABSENT, i;
 
+	if (h->io.store == NULL && (h->io.store = bk_store_open(h->io.ctx,
+	    h->url, &h->opts, f)) == NULL)
+		rc = -1;
 	/* One that is cleaned away while we read was not the highest. */
 	for (i = 0; i < LOOKS && rc == BK_ABSENT; i++)
 		if ((rc = list(&h->io, &top, f)) == 0 && top != 0)
@@ -374,5 +367,6 @@ bk_leased_free(struct bk_leased *h)
 	if (h == NULL)
 		return;
 	bk_store_close(h->io.store);
+	free(h->url);
 	free(h);
 }

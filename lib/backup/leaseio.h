@@ -48,15 +48,15 @@ int bk_leaseio_env(const struct bk_leaseio *io, const struct bk_lease *l,
 struct bk_leased;
 
 /*
- * ${text} is what BK_LEASE holds.  NULL with ${f} set: 64 where it is none, or
- * as bk_store_open.
+ * ${text} is what BK_LEASE holds; no request to its store takes longer than
+ * ${limit} ms (0: as store.h).  NULL with ${f} set: 64 where it is none.
  */
-struct bk_leased *bk_leased_open(const struct bk_ctx *ctx, const char *text,
-    const struct bk_store_opts *opts, struct bk_fault *f);
+struct bk_leased *bk_leased_new(const struct bk_ctx *ctx, const char *text,
+    int64_t limit, struct bk_fault *f);
 
 /*
  * Look at the store: is it still held by the same?  0; -1 with ${f} set: 75
- * where it is not, and as the store's faults.  ${leased} is a
+ * where it is not, or as the store's faults.  ${leased} is a
  * struct bk_leased.
  */
 int bk_leased_check(void *leased, struct bk_fault *f);

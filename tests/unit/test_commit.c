@@ -67,6 +67,16 @@ hex_of(const char *p, size_t n, char hex[BK_SHA256_HEX])
 
 static const char *parent;		/* of what commit() stores, or NULL */
 
+/* Asked before a commit: refuses the ${refuse}-th time. */
+static int asked, refuse;
+
+static int
+guard(void *arg, struct bk_fault *f)
+{
+	(void)arg;
+	return ++asked == refuse ? bk_fault_set(f, BK_BUSY, "not ours") : 0;
+}
+
 /* A whole commit of DATA, finished ${later} ms after it began. */
 static int
 commit(struct bk_store *s, const json_t *end, int64_t later,
@@ -88,6 +98,7 @@ commit(struct bk_store *s, const json_t *end, int64_t later,
 		if (bk_commit_write(c, DATA, strlen(DATA), f) == 0) {
 			fake_now += later;
 			plan.finished = fake_now + plan.clock_offset;
+			plan.guard = guard;
 			rc = bk_commit_finish(c, end, hex, rec, f);
 			fake_now -= later;
 		}
@@ -138,6 +149,30 @@ test_good(void)
 	bk_buf_release(&text);
 	bk_record_release(&rec);
 	bk_store_close(s);
+}
+
+static void
+test_guard(void)
+{
+	struct bk_record rec;
+	struct bk_fault f;
+	json_t *end = good_end();
+
+	for (refuse = 3; refuse > 0; refuse--) {
+		struct bk_store *s = hooked_open(refuse == 2 ? "g2" :
+		    refuse == 1 ? "g1" : "g3");
+
+		asked = 0;
+		ok(commit(s, end, 0, &rec, &f) == (refuse == 3 ? 0 : -1) &&
+		    f.status == (refuse == 3 ? 0 : BK_BUSY),
+		    "refused when asked time %d: %s", refuse, f.text);
+		ok_int(asked, refuse < 3 ? refuse : 2, "times asked");
+		ok_int(hooked_count(s, ".bk/"), refuse == 3, "manifests");
+		ok_int(hooked_count(s, "app/"), refuse > 1, "payloads");
+		bk_record_release(&rec);
+		bk_store_close(s);
+	}
+	json_decref(end);
 }
 
 /* Each must fail with its status and list nothing. */
@@ -429,6 +464,7 @@ main(void)
 	ctx.log = note_log;
 	(void)bk_time_parse("2026-11-21T10:00:05Z", &fake_now, &f);
 	test_good();
+	test_guard();
 	test_refused();
 	test_parent();
 	test_ambiguous();
