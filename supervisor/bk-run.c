@@ -90,56 +90,6 @@ options(struct bk_run *r)
 		}
 }
 
-/* Run ourselves under a lease; its answer is ours. */
-static int
-under_lease(struct bk_run *r, const struct bk_job *job, struct bk_fault *f)
-{
-	struct bk_buf out = BK_BUF_INIT(1 << 20);
-	struct bk_args a = BK_ARGS_INIT;
-	struct bk_runjob j;
-	char slot[BK_TIME_LEN], until[BK_TIME_LEN];
-	int rc = -1;
-
-	if (bk_runjob_open(&j, r, job, f) == -1 ||
-	    bk_run_own(r, "bk-lease", &a, f) == -1 ||
-	    bk_args_add(&a, job->lease->url, f) == -1 ||
-	    bk_args_opt(&a, "--name", job->title, f) == -1 ||
-	    bk_args_opt(&a, "--wait", "0s", f) == -1 ||
-	    bk_args_add(&a, "--", f) == -1 ||
-	    bk_run_own(r, "bk-run", &a, f) == -1 ||
-	    bk_args_add(&a, "--leased", f) == -1 ||
-	    bk_args_opt(&a, "--config", r->all->path, f) == -1 ||
-	    bk_args_opt(&a, "--trigger", r->trigger, f) == -1 ||
-	    bk_args_opt(&a, "--run", r->id, f) == -1 ||
-	    bk_args_opt(&a, "--slot", r->slot != 0 ?
-	    bk_time_text(r->slot, slot) : NULL, f) == -1 ||
-	    bk_args_opt(&a, "--until", r->until != 0 ?
-	    bk_time_text(r->until, until) : NULL, f) == -1 ||
-	    bk_args_add(&a, job->title, f) == -1)
-		goto out;
-	rc = bk_run_program(r, &a, NULL, NULL, &out, 0, f);
-	if (out.len > 0) {
-		if (bk_write_all(STDOUT_FILENO, out.p, out.len, "standard output",
-		    f) == -1)
-			rc = -1;
-	} else if (rc != 0) {
-		j.outcome = rc == BK_BUSY ? BK_LEDGER_SKIPPED : BK_LEDGER_FAILED;
-		(void)bk_fault_set(&j.fault, rc == -1 ? f->status : rc, "%s",
-		    rc == BK_BUSY ? "another host holds the lease" : rc == -1 ?
-		    f->text : "the lease could not be had");
-		(void)bk_run_enter(&j, j.outcome);
-		if (rc != BK_BUSY)
-			bk_run_hooks(&j, BK_HOOK_FAILURE);
-		(void)bk_run_tell(&j, f);
-		rc = rc == BK_BUSY ? 0 : rc;
-	}
-out:
-	bk_runjob_close(&j);
-	bk_args_release(&a);
-	bk_buf_release(&out);
-	return rc;
-}
-
 /* One job; its records join ${members}, unless it has none to give. */
 static int
 one(struct bk_run *r, const struct bk_job *job, json_t *members, bool *all,
@@ -204,7 +154,7 @@ run(struct bk_run *r, const char *title, struct bk_fault *f)
 		if (look)
 			return bk_run_look(r, job, f);
 		return job->lease != NULL && !r->leased ?
-		    under_lease(r, job, f) : run_all(r, job, f);
+		    bk_run_under_lease(r, job, f) : run_all(r, job, f);
 	}
 	if ((store = bk_jobs_store(r->all, requests)) == NULL)
 		return bk_fault_set(f, BK_NOINPUT, "there is no store '%.80s' in "

@@ -83,6 +83,13 @@ int bk_run_program(struct bk_run *r, const struct bk_args *a,
     const char *const *env, const char *input, struct bk_buf *out,
     int64_t deadline, struct bk_fault *f);
 
+/*
+ * The same for one that leads the run in our place: signals that end us are
+ * passed on to it, and it takes its time.
+ */
+int bk_run_leader(struct bk_run *r, const struct bk_args *a,
+    struct bk_buf *out, struct bk_fault *f);
+
 /* The same for /bin/sh -c. */
 int bk_run_shell(struct bk_run *r, const char *command,
     const char *const *env, int64_t deadline, struct bk_fault *f);
@@ -111,6 +118,31 @@ int bk_run_release(struct bk_runjob *j, struct bk_fault *f);
 
 /* All sources into all stores.  0; 1 unchanged; -1 with ${f} set. */
 int bk_run_dump(struct bk_runjob *j, struct bk_fault *f);
+
+/*
+ * bk-list --json --name ${name} ${option} [${value}] ${url}: its status, or -1.
+ * ${out} gets what it prints; the first record in there, a new reference, or
+ * NULL.
+ */
+int bk_run_list(struct bk_runjob *j, const char *name, const char *url,
+    const char *option, const char *value, struct bk_buf *out,
+    struct bk_fault *f);
+json_t *bk_run_first_record(const struct bk_buf *out);
+
+/* ---- runlease.c ---- */
+
+/*
+ * Run ourselves under the lease of ${job}.  The status of that run; 0 where
+ * another host has the lease: the run is skipped.  -1 with ${f} set.
+ */
+int bk_run_under_lease(struct bk_run *r, const struct bk_job *job,
+    struct bk_fault *f);
+
+/*
+ * Under the lease: has another host made all backups of our slot already?
+ * ${f} then says which (BK_NO).
+ */
+bool bk_run_made(struct bk_runjob *j, struct bk_fault *f);
 
 /* ---- runafter.c ---- */
 

@@ -150,41 +150,6 @@ attempt(struct source *s, struct bk_fault *f)
 	return rc;
 }
 
-/* bk-list URL --name NAME and one more option; its status, or -1. */
-static int
-list(const struct source *s, const char *url, const char *option,
-    const char *value, struct bk_buf *out, struct bk_fault *f)
-{
-	struct bk_args a = BK_ARGS_INIT;
-	struct bk_run *r = s->j->run;
-	int rc = -1;
-
-	if (bk_run_own(r, "bk-list", &a, f) == 0 &&
-	    bk_args_add(&a, "--json", f) == 0 &&
-	    bk_args_opt(&a, "--name", s->name, f) == 0 &&
-	    bk_args_add(&a, option, f) == 0 &&
-	    (value == NULL || bk_args_add(&a, value, f) == 0) &&
-	    bk_args_add(&a, url, f) == 0)
-		rc = bk_run_program(r, &a, NULL, NULL, out, s->j->deadline, f);
-	bk_args_release(&a);
-	return rc;
-}
-
-/* The record in what bk-list printed, a new reference, or NULL. */
-static json_t *
-first_record(const struct bk_buf *out)
-{
-	struct bk_fault quiet = BK_FAULT_INIT;
-	const char *nl = out->len > 0 ? memchr(out->p, '\n', out->len) : NULL;
-	json_t *o = nl == NULL ? NULL : bk_json_parse(out->p,
-	    (size_t)(nl - out->p), "record", &quiet);
-
-	if (o != NULL && bk_json_get_text(o, "id") != NULL)
-		return o;
-	json_decref(o);
-	return NULL;
-}
-
 /* The last backup's hash, where all stores have the same one last. */
 static void
 last_hash(struct source *s)
@@ -198,8 +163,8 @@ last_hash(struct source *s)
 
 	for (i = 0; i < job->nstores; i++) {
 		bk_buf_reset(&out);
-		o = list(s, job->stores[i]->url, "--latest", NULL, &out,
-		    &quiet) == 0 ? first_record(&out) : NULL;
+		o = bk_run_list(s->j, s->name, job->stores[i]->url, "--latest", NULL, &out,
+		    &quiet) == 0 ? bk_run_first_record(&out) : NULL;
 		sum = bk_json_get_text(json_array_get(json_object_get(o, "stages"),
 		    0), "sha256");
 		if (sum == NULL || strlen(sum) != 64 ||
@@ -232,7 +197,7 @@ spread(struct source *s, const char *id, struct bk_fault *f)
 
 	for (i = 0; i < job->nstores && i < 256; i++) {
 		bk_buf_reset(&out);
-		rc = list(s, job->stores[i]->url, "--id", id, &out, f);
+		rc = bk_run_list(s->j, s->name, job->stores[i]->url, "--id", id, &out, f);
 		if (rc == -1)
 			goto out;
 		if ((has[i] = rc == 0))

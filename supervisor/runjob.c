@@ -93,6 +93,8 @@ carry_out(struct bk_runjob *j, struct bk_fault *f)
 		if (rc != 0)
 			return bk_fault_set(f, BK_DATA, "only-if exited %d", rc);
 	}
+	if (bk_run_made(j, f))
+		return SKIPPED;
 	rc = body(j, f);
 	bk_run_cause(j, f);
 	r->closing = true;

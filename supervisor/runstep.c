@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -61,6 +62,36 @@ bk_run_program(struct bk_run *r, const struct bk_args *a,
 		.deadline = deadline };
 
 	return run(r, &spec, input, out, f);
+}
+
+int
+bk_run_leader(struct bk_run *r, const struct bk_args *a, struct bk_buf *out,
+    struct bk_fault *f)
+{
+	const struct bk_child_spec spec = { .argv = bk_args_argv(a), .in = -1,
+		.flags = BK_CHILD_FULLENV | BK_CHILD_PASS_ERR | BK_CHILD_OUT,
+		.stop = r->stop };
+	struct bk_fault own = BK_FAULT_INIT;
+	struct signalfd_siginfo si;
+	struct bk_child *c;
+	int status, rc = -1;
+
+	if ((c = bk_child_start(&r->ctx, &spec, f)) == NULL)
+		return -1;
+	while (bk_child_finish(c, sink, out, &own) == -1 &&
+	    bk_child_status(c) == -1 &&
+	    read(r->signals, &si, sizeof(si)) == (ssize_t)sizeof(si)) {
+		(void)kill(-bk_child_pid(c), (int)si.ssi_signo);
+		bk_fault_clear(&own);
+	}
+	status = bk_child_status(c);
+	if (status == -1)
+		(void)bk_fault_set(f, own.status, "%s", own.text);
+	else
+		rc = WIFEXITED(status) ? WEXITSTATUS(status) :
+		    128 + WTERMSIG(status);
+	bk_child_stop(c, GRACE_MS);
+	return rc;
 }
 
 int
