@@ -10,15 +10,14 @@
  * on top of the one before; all of them are found before the first is fetched.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "chain.h"
 #include "child.h"
+#include "confirm.h"
 #include "engine.h"
 #include "fetch.h"
 #include "json.h"
@@ -31,10 +30,11 @@
 
 #define TIMEOUT_MS (10LL * 3600 * 1000)
 
-enum { O_INTO = 256, O_REPLACE, O_YES, O_SPOOL, O_SOURCE_ENV, O_TIMEOUT };
+enum { O_INTO = 256, O_REPLACE, O_YES, O_SPOOL, O_SOURCE_ENV, O_TIMEOUT, O_IN_PLACE };
 
 static const struct bk_opt opts[] = {
 	{ O_INTO, "into", "TARGET", "URL of what to restore into (required)", 0 },
+	{ O_IN_PLACE, "in-place", NULL, "TARGET is the URL of a source: leave out options of its dump", 0 },
 	BK_WHICH_OPTS,
 	{ O_REPLACE, "replace", NULL, "replace what the target holds", 0 },
 	{ O_YES, "yes", NULL, "do not ask before replacing", 0 },
@@ -55,7 +55,7 @@ static const struct bk_prog prog = { "bk-restore",
 struct want {
 	struct bk_which which;
 	const char *into;
-	bool replace, yes;
+	bool in_place, replace, yes;
 	struct bk_restore_req req;
 };
 
@@ -76,6 +76,7 @@ set_option(struct want *w, int key, const char *arg, struct bk_fault *f)
 
 	switch (key) {
 	case O_INTO: w->into = arg; break;
+	case O_IN_PLACE: w->in_place = true; break;
 	case O_REPLACE: w->replace = true; break;
 	case O_YES: w->yes = true; break;
 	case 'j':
@@ -121,34 +122,13 @@ parse(struct want *w, struct bk_uri *target, struct bk_fault *f)
 	}
 	if (w->into == NULL)
 		bk_usage("want --into TARGET, such as --into postgres://localhost/copy");
-	if (bk_uri_parse(w->into, target, f) == -1)
+	if (bk_uri_parse(w->into, target, f) == -1 || (w->in_place &&
+	    bk_restore_in_place(bk_ctx, target, f) == -1))
 		bk_usage_fault(f);
 	if (w->yes && !w->replace)
 		bk_usage("--yes goes with --replace");
 	w->which.origin.streams = true;
 	bk_which_done(&w->which, words, n);
-}
-
-/* Ask on the terminal, which is not standard input: a record comes there. */
-static bool
-confirmed(const char *target)
-{
-	char answer[8] = "";
-	struct bk_fault f = BK_FAULT_INIT;
-	int fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
-	struct pollfd p[2] = { { fd, POLLIN, 0 }, { bk_ctx->stop, POLLIN, 0 } };
-	ssize_t n = 0;
-
-	if (fd == -1)
-		return false;
-	dprintf(fd, "%s: '%s' holds data. Replace it? Type yes: ", prog.name,
-	    target);
-	while (poll(p, 2, -1) == -1 && errno == EINTR)
-		;
-	if (p[1].revents == 0)
-		n = read(fd, answer, sizeof(answer) - 1);
-	(void)bk_close(fd, "/dev/tty", &f);
-	return n == 4 && memcmp(answer, "yes\n", 4) == 0;
 }
 
 /* Look at the target; where it holds something, --replace decides. */
@@ -162,7 +142,8 @@ open_target(struct work *k, struct want *w, const json_t *header,
 	bk_restore_close(&k->restore);
 	if (f->status != BK_CANTCREATE || !w->replace)
 		return -1;
-	if (!w->yes && !confirmed(w->into)) {
+	if (!w->yes && !bk_confirm(bk_ctx->stop, "'%s' holds data. Replace it?",
+	    w->into)) {
 		bk_fault_context(f, "not replaced, for want of --yes or of a yes at the terminal");
 		return -1;
 	}

@@ -31,6 +31,7 @@ static const struct {
 	{ "backup", "SOURCE STORE", "dump, compress and store", bk_verb_backup },
 	{ "backup", "JOB", "have a job of the schedule file run now", bk_verb_backup },
 	{ "restore", "STORE --into TARGET", "restore the newest backup, or --at, --id", bk_verb_restore },
+	{ "restore", "JOB", "restore what a job has backed up", bk_verb_restore },
 	{ "status", "[JOB]", "how the jobs of the schedule file stand", NULL },
 	{ "list", "STORE", "what there is", NULL },
 	{ "tag", "", "add tags and holds to the records on standard input", NULL },

@@ -16,18 +16,6 @@ bk_arg_name(const char *option, const char *arg)
 	return arg;
 }
 
-enum bk_outcome
-bk_arg_outcome(const char *arg)
-{
-	int i;
-
-	for (i = 0; i < BK_OUTCOMES; i++)
-		if (strcmp(arg, bk_outcome_names[i]) == 0)
-			return (enum bk_outcome)i;
-	bk_usage("--outcome '%s': want committed, unchanged, failed or skipped",
-	    arg);
-}
-
 int64_t
 bk_arg_duration(const char *option, const char *arg)
 {

@@ -245,6 +245,32 @@ bk_dump_close(struct bk_dump *d)
 	d->source = d->info = d->requires = NULL;
 }
 
+int
+bk_restore_in_place(const struct bk_ctx *ctx, struct bk_uri *u,
+    struct bk_fault *f)
+{
+	const struct bk_engine_ops *ops = bk_engine_for(ctx, u->scheme, f);
+	const char *const *known;
+	size_t i, n = 0;
+
+	if (ops == NULL)
+		return -1;
+	for (i = 0; ops->target_options != NULL && i < u->nopts; i++) {
+		for (known = ops->target_options; *known != NULL; known++)
+			if (strcmp(*known, u->opts[i].name) == 0)
+				break;
+		if (*known != NULL) {
+			u->opts[n++] = u->opts[i];
+			continue;
+		}
+		free(u->opts[i].name);
+		free(u->opts[i].value);
+	}
+	if (ops->target_options != NULL)
+		u->nopts = n;
+	return 0;
+}
+
 /* May what ${made} be fed to the target's engine? */
 static int
 check_target(const struct bk_restore *r, struct bk_fault *f)

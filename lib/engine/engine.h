@@ -179,6 +179,14 @@ void bk_dump_close(struct bk_dump *d);
 json_t *bk_dump_list(const struct bk_dump_req *req, struct bk_fault *f);
 
 /*
+ * Leave out of ${u}, the URL of a source, the options that only dumping knows:
+ * it then is the target that restores it in place.  0, or -1 with ${f} set
+ * (64 no such engine).
+ */
+int bk_restore_in_place(const struct bk_ctx *ctx, struct bk_uri *u,
+    struct bk_fault *f);
+
+/*
  * The engine for ${req}->target must accept the header's engine: the same
  * engine, or "exec:" and "fake:" targets for anything; else 64.
  */

@@ -156,6 +156,24 @@ test_restore(void)
 	ok_int(restore("none:", "none", none), BK_USAGE, "no such engine");
 }
 
+static void
+test_in_place(void)
+{
+	struct bk_uri u = BK_URI_INIT;
+	struct bk_fault f = BK_FAULT_INIT;
+
+	ok_int(bk_uri_parse("mysql://h/db?lock=auto&password-file=/x&"
+	    "without=events", &u, &f), 0, "a source");
+	ok_int(bk_restore_in_place(&tap_ctx, &u, &f), 0, "as a target");
+	ok_int(u.nopts, 1, "options of the dump are left out");
+	ok_text(bk_uri_opt(&u, "password-file"), "/x", "that of the login stays");
+	bk_uri_release(&u);
+	ok_int(bk_uri_parse("none:", &u, &f), 0, "no such engine");
+	ok_int(bk_restore_in_place(&tap_ctx, &u, &f), -1, "is no target");
+	ok_int(f.status, BK_USAGE, "its status");
+	bk_uri_release(&u);
+}
+
 int
 main(void)
 {
@@ -163,5 +181,6 @@ main(void)
 	test_requests();
 	test_dump();
 	test_restore();
+	test_in_place();
 	return done();
 }
