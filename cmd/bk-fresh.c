@@ -69,8 +69,9 @@ shrink_arg(struct args *a, const char *arg, struct bk_fault *f)
 }
 
 static void
-option(struct args *a, int key, const char *arg, struct bk_fault *f)
+option(void *args, int key, const char *arg, struct bk_fault *f)
 {
+	struct args *a = args;
 	unsigned long long bytes = 0;
 
 	switch (key) {
@@ -112,15 +113,7 @@ option(struct args *a, int key, const char *arg, struct bk_fault *f)
 static void
 parse(struct args *a)
 {
-	struct bk_fault f = BK_FAULT_INIT;
-	const char *arg;
-	int key;
-
-	while ((key = bk_opt_next(&arg)) != -1) {
-		option(a, key, arg, &f);
-		if (bk_faulty(&f))
-			bk_usage_fault(&f);
-	}
+	bk_arg_options(option, a);
 	a->url = bk_arg_store();
 	if (a->req.name == NULL || a->req.max_age == 0)
 		bk_usage("want --name (or --group) and --max-age");

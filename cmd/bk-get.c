@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "names.h"
+#include "optargs.h"
 #include "prog.h"
 #include "stream.h"
 #include "undo.h"
@@ -58,9 +59,7 @@ option(struct get *o, int key, const char *arg)
 		o->store.memory = n;
 		break;
 	case TIMEOUT:
-		if (bk_duration_parse(arg, &o->store.timeout_ms, &f) == 0 &&
-		    o->store.timeout_ms < 1000)
-			bk_usage("--timeout '%s': want at least 1s", arg);
+		o->store.timeout_ms = bk_arg_duration("timeout", arg);
 		break;
 	default:
 		break;

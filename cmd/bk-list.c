@@ -111,10 +111,7 @@ option_which(struct args *a, int key, const char *arg, struct bk_fault *f)
 		a->req.name = bk_arg_name("name", arg);
 		return true;
 	case ID:
-		if (strlen(arg) != BK_ULID_LEN || !bk_ulid_ok(arg))
-			bk_usage("--id '%s': want the %d characters of an id", arg,
-			    BK_ULID_LEN);
-		a->req.id = arg;
+		a->req.id = bk_arg_id("id", arg);
 		return true;
 	case GROUP:
 		a->req.group = bk_arg_name("group", arg);
@@ -179,6 +176,13 @@ option_how(struct args *a, int key, const char *arg, struct bk_fault *f)
 	}
 }
 
+static void
+option(void *args, int key, const char *arg, struct bk_fault *f)
+{
+	if (!option_which(args, key, arg, f))
+		option_how(args, key, arg, f);
+}
+
 /* A zone that is not there is wrong usage, also where nothing is listed. */
 static void
 check_zone(const struct args *a)
@@ -196,16 +200,7 @@ check_zone(const struct args *a)
 static void
 parse(struct args *a)
 {
-	struct bk_fault f = BK_FAULT_INIT;
-	const char *arg;
-	int key;
-
-	while ((key = bk_opt_next(&arg)) != -1) {
-		if (!option_which(a, key, arg, &f))
-			option_how(a, key, arg, &f);
-		if (bk_faulty(&f))
-			bk_usage_fault(&f);
-	}
+	bk_arg_options(option, a);
 	a->url = bk_arg_store();
 	check_zone(a);
 	if (a->req.latest && a->req.at != INT64_MIN)

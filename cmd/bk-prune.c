@@ -14,7 +14,7 @@
 #include "io.h"
 #include "json.h"
 #include "list.h"
-#include "names.h"
+#include "optargs.h"
 #include "prog.h"
 #include "prune.h"
 #include "prunetable.h"
@@ -96,15 +96,6 @@ word_of(int key)
 }
 
 static void
-add_id(json_t *ids, const char *arg, struct bk_fault *f)
-{
-	if (strlen(arg) != BK_ULID_LEN || !bk_ulid_ok(arg))
-		bk_usage("'%s': want the %d characters of an id", arg,
-		    BK_ULID_LEN);
-	(void)bk_json_set(ids, arg, json_true(), f);
-}
-
-static void
 form_arg(struct args *a, int form)
 {
 	if (a->form != 0)
@@ -113,15 +104,14 @@ form_arg(struct args *a, int form)
 }
 
 static void
-option(struct args *a, int key, const char *arg, struct bk_fault *f)
+option(void *args, int key, const char *arg, struct bk_fault *f)
 {
+	struct args *a = args;
+
 	switch (key) {
 	case 'n':
-		if (!bk_name_ok(arg))
-			bk_usage("--name '%s': want letters, digits, '.', '_' and "
-			    "'-', first a letter or digit, 1 to %d bytes", arg,
-			    BK_NAME_MAX);
-		(void)bk_json_set(a->names, arg, json_true(), f);
+		(void)bk_json_set(a->names, bk_arg_name("name", arg), json_true(),
+		    f);
 		break;
 	case DRY_RUN:
 		a->dry_run = true;
@@ -137,10 +127,11 @@ option(struct args *a, int key, const char *arg, struct bk_fault *f)
 		(void)bk_duration_parse(arg, &a->grace, f);
 		break;
 	case ID:
-		add_id(a->ids, arg, f);
+		(void)bk_json_set(a->ids, bk_arg_id("id", arg), json_true(), f);
 		break;
 	case UNDO:
-		add_id(a->undo, arg, f);
+		(void)bk_json_set(a->undo, bk_arg_id("undo", arg), json_true(),
+		    f);
 		break;
 	case ALL:
 		a->all = true;
@@ -152,9 +143,7 @@ option(struct args *a, int key, const char *arg, struct bk_fault *f)
 		a->sweep = true;
 		break;
 	case TIMEOUT:
-		if (bk_duration_parse(arg, &a->store.timeout_ms, f) == 0 &&
-		    a->store.timeout_ms < 1000)
-			bk_usage("--timeout '%s': want at least 1s", arg);
+		a->store.timeout_ms = bk_arg_duration("timeout", arg);
 		break;
 	case JSON:
 	case TABLE:
@@ -196,16 +185,10 @@ check(struct args *a)
 static void
 parse(struct args *a)
 {
-	struct bk_fault f = BK_FAULT_INIT;
-	const char *arg;
 	char **words;
-	int key, i, n;
+	int i, n;
 
-	while ((key = bk_opt_next(&arg)) != -1) {
-		option(a, key, arg, &f);
-		if (bk_faulty(&f))
-			bk_usage_fault(&f);
-	}
+	bk_arg_options(option, a);
 	n = bk_operands(&words);
 	for (i = 0; i < n; i++)
 		if (strcmp(words[i], "-") == 0)
@@ -214,9 +197,8 @@ parse(struct args *a)
 			a->url = words[i];
 		else
 			bk_usage("want one store; '%s' is a second one", words[i]);
-	if (a->url == NULL && !a->stdin_list &&
-	    (a->url = bk_ctx->env("BK_STORE")) == NULL)
-		bk_usage("want the URL of a store, or BK_STORE set");
+	if (a->url == NULL && !a->stdin_list)
+		a->url = bk_arg_env_store();
 	check(a);
 }
 

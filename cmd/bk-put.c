@@ -14,6 +14,7 @@
 #include "json.h"
 #include "leaseio.h"
 #include "names.h"
+#include "optargs.h"
 #include "prog.h"
 #include "stream.h"
 #include "tags.h"
@@ -91,15 +92,13 @@ option(struct put *o, int key, const char *arg)
 		o->store.temp_dir = arg;
 		break;
 	case TIMEOUT:
-		(void)bk_duration_parse(arg, &o->store.timeout_ms, &f);
-		if (!bk_faulty(&f) && o->store.timeout_ms < 1000)
-			bk_usage("--timeout '%s': want at least 1s", arg);
+		o->store.timeout_ms = bk_arg_duration("timeout", arg);
 		break;
 	case RAW:
 		o->raw = true;
 		break;
 	case NAME:
-		o->name = arg;
+		o->name = bk_arg_name("name", arg);
 		break;
 	case ENGINE:
 		o->engine = arg;
@@ -159,10 +158,6 @@ check(const struct put *o)
 		return;
 	if (o->name == NULL || o->engine == NULL || o->ext == NULL)
 		bk_usage("--raw wants --name, --engine and --ext");
-	if (!bk_name_ok(o->name))
-		bk_usage("--name '%s': want letters, digits, '.', '_' and '-', "
-		    "first a letter or digit, 1 to %d bytes", o->name,
-		    BK_NAME_MAX);
 	if (!bk_engine_ok(o->engine))
 		bk_usage("--engine '%s': want a-z, digits and '-', first a "
 		    "letter, 1 to %d bytes", o->engine, BK_ENGINE_MAX);
@@ -337,9 +332,7 @@ main(int argc, char *argv[])
 	check(&o);
 	check_lease(&o);
 	n = bk_operands(&urls);
-	env = bk_ctx->env("BK_STORE");
-	if (n == 0 && env == NULL)
-		bk_usage("want the URL of a store, or BK_STORE set");
+	env = n == 0 ? bk_arg_env_store() : NULL;
 	bk_refuse_tty(STDIN_FILENO);
 	if (o.group != NULL) {
 		if ((r = bk_rbuf_new(STDIN_FILENO, "standard input", &f)) != NULL)

@@ -10,7 +10,6 @@
 #include "optargs.h"
 #include "prog.h"
 #include "state.h"
-#include "ulid.h"
 #include "when.h"
 
 enum { OUTCOME = 256, ID, RUN, JOB, TRIGGER, STATUS, MESSAGE, DURATION,
@@ -62,8 +61,9 @@ duration_arg(struct args *a, const char *arg, struct bk_fault *f)
 }
 
 static void
-option(struct args *a, int key, const char *arg, struct bk_fault *f)
+option(void *args, int key, const char *arg, struct bk_fault *f)
 {
+	struct args *a = args;
 	long long n = 0;
 
 	switch (key) {
@@ -75,10 +75,7 @@ option(struct args *a, int key, const char *arg, struct bk_fault *f)
 		a->outcome = arg;
 		break;
 	case ID:
-		if (strlen(arg) != BK_ULID_LEN || !bk_ulid_ok(arg))
-			bk_usage("--id '%s': want the %d characters of an id", arg,
-			    BK_ULID_LEN);
-		a->r.id = arg;
+		a->r.id = bk_arg_id("id", arg);
 		break;
 	case RUN:
 		a->r.run = word_arg("run", arg);
@@ -108,15 +105,7 @@ option(struct args *a, int key, const char *arg, struct bk_fault *f)
 static void
 parse(struct args *a)
 {
-	struct bk_fault f = BK_FAULT_INIT;
-	const char *arg;
-	int key;
-
-	while ((key = bk_opt_next(&arg)) != -1) {
-		option(a, key, arg, &f);
-		if (bk_faulty(&f))
-			bk_usage_fault(&f);
-	}
+	bk_arg_options(option, a);
 	a->url = bk_arg_store();
 	if (a->name == NULL || a->outcome == NULL)
 		bk_usage("want --name and --outcome");

@@ -51,15 +51,6 @@ struct args {
 	struct bk_answer a;
 };
 
-static const char *
-id_arg(const char *option, const char *arg)
-{
-	if (!bk_ulid_ok(arg))
-		bk_usage("--%s '%.40s': want the %d characters of an id", option,
-		    arg, BK_ULID_LEN);
-	return arg;
-}
-
 static void
 add(const char **list, size_t *n, const char *option, const char *arg)
 {
@@ -69,8 +60,9 @@ add(const char **list, size_t *n, const char *option, const char *arg)
 }
 
 static void
-option(struct args *a, int key, const char *arg, struct bk_fault *f)
+option(void *args, int key, const char *arg, struct bk_fault *f)
 {
+	struct args *a = args;
 	long long n = 0;
 
 	switch (key) {
@@ -85,10 +77,10 @@ option(struct args *a, int key, const char *arg, struct bk_fault *f)
 		add(a->jobs, &a->njobs, "job", bk_arg_name("job", arg));
 		break;
 	case RUN:
-		memcpy(a->run, id_arg("run", arg), sizeof(a->run));
+		memcpy(a->run, bk_arg_id("run", arg), sizeof(a->run));
 		break;
 	case ANSWER:
-		a->answer = id_arg("answer", arg);
+		a->answer = bk_arg_id("answer", arg);
 		break;
 	case OUTCOME:
 		a->a.outcome = bk_arg_outcome(arg);
@@ -102,7 +94,7 @@ option(struct args *a, int key, const char *arg, struct bk_fault *f)
 		a->a.message = arg;
 		break;
 	case ID:
-		add(a->ids, &a->nids, "id", id_arg("id", arg));
+		add(a->ids, &a->nids, "id", bk_arg_id("id", arg));
 		break;
 	default:
 		a->store.timeout_ms = bk_arg_duration("timeout", arg);
@@ -131,16 +123,8 @@ operands(struct args *a)
 static void
 parse(struct args *a)
 {
-	struct bk_fault f = BK_FAULT_INIT;
-	const char *arg;
-	int key;
-
 	a->a.status = -1;
-	while ((key = bk_opt_next(&arg)) != -1) {
-		option(a, key, arg, &f);
-		if (bk_faulty(&f))
-			bk_usage_fault(&f);
-	}
+	bk_arg_options(option, a);
 	a->a.ids = a->ids;
 	if (a->claim && a->answer != NULL)
 		bk_usage("choose one of --claim and --answer");

@@ -1,10 +1,33 @@
 #include <string.h>
 
 #include "optargs.h"
-#include "fault.h"
 #include "names.h"
 #include "prog.h"
+#include "ulid.h"
 #include "when.h"
+
+void
+bk_arg_options(bk_arg_fn *take, void *args)
+{
+	struct bk_fault f = BK_FAULT_INIT;
+	const char *arg;
+	int key;
+
+	while ((key = bk_opt_next(&arg)) != -1) {
+		take(args, key, arg, &f);
+		if (bk_faulty(&f))
+			bk_usage_fault(&f);
+	}
+}
+
+const char *
+bk_arg_id(const char *option, const char *arg)
+{
+	if (strlen(arg) != BK_ULID_LEN || !bk_ulid_ok(arg))
+		bk_usage("--%s '%.40s': want the %d characters of an id", option,
+		    arg, BK_ULID_LEN);
+	return arg;
+}
 
 const char *
 bk_arg_name(const char *option, const char *arg)
@@ -47,13 +70,19 @@ bk_arg_wait(const char *arg)
 const char *
 bk_arg_store(void)
 {
-	const char *url;
 	char **words;
 	int n;
 
 	if ((n = bk_operands(&words)) > 1)
 		bk_usage("want one store; '%s' is a second one", words[1]);
-	url = n == 1 ? words[0] : bk_ctx->env("BK_STORE");
+	return n == 1 ? words[0] : bk_arg_env_store();
+}
+
+const char *
+bk_arg_env_store(void)
+{
+	const char *url = bk_ctx->env("BK_STORE");
+
 	if (url == NULL)
 		bk_usage("want the URL of a store, or BK_STORE set");
 	return url;

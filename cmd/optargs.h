@@ -7,7 +7,19 @@
 
 #include <stdint.h>
 
+#include "fault.h"
 #include "state.h"
+
+/*
+ * Give each option of the command line to ${take}: its key and argument.  A
+ * fault that it sets is wrong usage.
+ */
+typedef void bk_arg_fn(void *args, int key, const char *arg,
+    struct bk_fault *f);
+void bk_arg_options(bk_arg_fn *take, void *args);
+
+/* ${arg} of --${option} as an id. */
+const char *bk_arg_id(const char *option, const char *arg);
 
 /* ${arg} of --${option} as the name of a backup or a group. */
 const char *bk_arg_name(const char *option, const char *arg);
@@ -23,5 +35,8 @@ int64_t bk_arg_wait(const char *arg);
 
 /* The only operand, else BK_STORE: the URL of a store. */
 const char *bk_arg_store(void);
+
+/* BK_STORE, which is the store where none was given. */
+const char *bk_arg_env_store(void);
 
 #endif

@@ -3,7 +3,7 @@
  */
 #include <unistd.h>
 
-#include "names.h"
+#include "optargs.h"
 #include "undo.h"
 #include "when.h"
 #include "which.h"
@@ -15,15 +15,10 @@ bk_which_option(struct bk_which *w, int key, const char *arg)
 
 	switch (key) {
 	case BK_WHICH_ID:
-		if (!bk_ulid_ok(arg))
-			bk_usage("--id '%s': want the 26 characters of an id", arg);
-		w->pick.id = arg;
+		w->pick.id = bk_arg_id("id", arg);
 		return true;
 	case BK_WHICH_NAME:
-		if (!bk_name_ok(arg))
-			bk_usage("--name '%s' is no name of 1 to %d bytes", arg,
-			    BK_NAME_MAX);
-		w->pick.name = arg;
+		w->pick.name = bk_arg_name("name", arg);
 		return true;
 	case BK_WHICH_LATEST:
 		w->pick.latest = true;

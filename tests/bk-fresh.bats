@@ -1,38 +1,11 @@
 load helper
+load fresh
 
 setup() { own_store; }
 
 # put BYTES [OPTION...]
 put() {
 	bk-dump --name app "fake:?bytes=$1" | bk-put "$S" > /dev/null
-}
-
-# put_at TIME: a backup of that time, accepted as good
-put_at() {
-	echo "data of $1" | bk-put --raw --name app --engine fake --ext bin \
-	    --time "$1" "$S" | bk-tag --good > /dev/null
-}
-
-ago() {
-	date -u -d "-$1" +%Y-%m-%dT%H:%M:%SZ
-}
-
-# fresh STATUS STATE [OPTION...]: what it must answer
-fresh() {
-	run -"$1" --separate-stderr bk-fresh -n app --max-age "${limit:-26h}" "${@:3}" "$S"
-	[ "$(field state)" = "$2" ]
-	if [ "$1" -eq 0 ]; then
-		[ -z "$stderr" ]
-	else
-		said "$(field text)"
-	fi
-}
-
-field() {
-	python3 -c 'import json, sys
-for k in sys.argv[2:]:
-    o = json.loads(sys.argv[1])[k]
-print(o)' "$output" "$1"
 }
 
 @test "never, fresh, stale" {
@@ -182,6 +155,22 @@ print(o)' "$output" "$1"
 	[ "$(ls -A prom)" = bk.prom ]
 	run -73 --separate-stderr bk-fresh -n app --max-age 26h --metrics prom "$S"
 	[ -z "$(find . -maxdepth 1 -name 'prom.*')" ]
+}
+
+@test "what is daily, weekly, monthly is counted by the rule of the name" {
+	kinds() {
+		run bk-fresh -n app --max-age 26h --metrics prom "$S"
+		sed -n 's/^bk_backups{.*kind="\([dwm][a-z]*ly\)"} \([0-9]*\)$/\1=\2/p' prom | tr '\n' ' '
+	}
+	for d in 40 33 32 3 2 1; do put_at "$(date -u -d "-$d days" +%Y-%m-%dT11:30:00Z)"; done
+	[[ $(kinds) == *daily=6* ]]
+	bk-prune -n app --keep-last 9 --keep-daily 2 --keep-monthly 1 "$S" > /dev/null
+	[[ $(kinds) == *daily=2*weekly=0*monthly=1* ]]
+	bk-prune -n app --keep-last 9 --cycle 3,0,2 "$S" > /dev/null
+	[[ $(kinds) == *daily=3*weekly=0*monthly=2* ]]
+	# Of another name's rule nothing is known.
+	rm store/.bk/rule/app.json
+	[[ $(kinds) == *daily=6* ]]
 }
 
 @test "it only reads" {
