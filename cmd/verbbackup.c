@@ -15,6 +15,7 @@
 #include "pipeline.h"
 #include "prog.h"
 #include "record.h"
+#include "uri.h"
 #include "verb.h"
 
 #define WORDS 128
@@ -142,6 +143,24 @@ backup_options(struct stage *dump, struct stage *compress, struct stage *put,
 	return of_job;
 }
 
+/* SOURCE and each STORE, which an increment looks for its parent in as well. */
+static void
+add_operands(struct stage *dump, struct stage *put, char **ops, size_t n)
+{
+	bool increment = bk_uri_has(ops[0], "parent");
+	const char *env = bk_ctx->env("BK_STORE");
+	size_t i;
+
+	for (i = 1; i < n; i++) {
+		add(put, ops[i]);
+		if (increment)
+			add_opt(dump, "--store", ops[i]);
+	}
+	if (increment && n == 1 && env != NULL)
+		add_opt(dump, "--store", env);
+	add(dump, ops[0]);
+}
+
 int
 bk_verb_backup(int argc, char **argv)
 {
@@ -173,9 +192,7 @@ bk_verb_backup(int argc, char **argv)
 	if (nops - (after > 0 ? after : 0) < 2 &&
 	    !(nops - (after > 0 ? after : 0) == 1 && bk_ctx->env("BK_STORE") != NULL))
 		bk_usage("want SOURCE and STORE");
-	add(&dump, ops[0]);
-	for (i = 1; i < (size_t)(nops - (after > 0 ? after : 0)); i++)
-		add(&put, ops[i]);
+	add_operands(&dump, &put, ops, (size_t)(nops - (after > 0 ? after : 0)));
 	if (after > 0)
 		add(&dump, "--");
 	for (i = (size_t)(nops - (after > 0 ? after : 0)); i < (size_t)nops; i++)

@@ -14,6 +14,7 @@
 #include "json.h"
 #include "pipeline.h"
 #include "run.h"
+#include "uri.h"
 
 #define WAIT_MAX (10 * 60 * 1000)
 #define GRACE_MS 30000		/* bk-dump keeps the time limit itself, and says so */
@@ -26,6 +27,19 @@ struct source {
 	char sha256[65];		/* of the last backup; "" unless asked for */
 	json_t *found;			/* records of the last attempt */
 };
+
+/* An increment's parent is looked for in all the stores that it goes to. */
+static int
+add_stores(const struct source *s, struct bk_args *a, struct bk_fault *f)
+{
+	const struct bk_job *job = s->j->job;
+	size_t i;
+
+	for (i = 0; bk_uri_has(s->url, "parent") && i < job->nstores; i++)
+		if (bk_args_opt(a, "--store", job->stores[i]->url, f) == -1)
+			return -1;
+	return 0;
+}
 
 static int
 add_dump(const struct source *s, struct bk_args *a, struct bk_fault *f)
@@ -57,7 +71,7 @@ add_dump(const struct source *s, struct bk_args *a, struct bk_fault *f)
 	for (tag = job->tags; tag != NULL && *tag != NULL; tag++)
 		if (bk_args_opt(a, "--tag", *tag, f) == -1)
 			goto out;
-	if (bk_args_add(a, s->url, f) == -1 ||
+	if (add_stores(s, a, f) == -1 || bk_args_add(a, s->url, f) == -1 ||
 	    ((job->command != NULL || job->options != NULL) &&
 	    bk_args_add(a, "--", f) == -1))
 		goto out;

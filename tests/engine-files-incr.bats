@@ -249,6 +249,77 @@ property() {
 	[ "$(bk-list "$S" --json | grep -c '"id"')" = 1 ]
 }
 
+@test "a prune of the parent at any moment: a good child, or 65" {
+	echo 1 > src/f
+	mkdir other
+	echo 2 > other/f
+	bk-dump --name t "files://$PWD/other" | bk-put "$S" > r0
+	for i in 1 2 3 4 5 6; do
+		parent=$(save --exclude "$i")
+		bk-dump --name t --exclude "$i" --store "$S" "$U" > s
+		bk-prune "$S" --id "$parent" --yes > plan 2> perr 3>&- & prune=$!
+		status=0
+		bk-put "$S" < s > r 2> err || status=$?
+		pruned=0
+		wait $prune || pruned=$?
+		child=$(sed -n '1s/.*"id":"\([^"]*\)".*/\1/p' r)
+		if [ $status -ne 0 ]; then
+			[ $status -eq 65 ]
+			grep -q "parent $parent" err
+			[ -z "$(bk-list "$S" --json | grep "\"parent\":\"$parent\"" | grep -v '"suspect"')" ]
+		elif ! bk-list "$S" --id "$parent" > /dev/null; then
+			# It went behind the child's back, and can come again.
+			run -66 --separate-stderr bk-restore "$S" --id "$child" --into "files://$PWD/out"
+			said "'bk-prune --undo' may bring it back"
+			bk-prune "$S" --undo "$parent" > plan
+			back "$child"
+			same src out
+		else
+			back "$child"
+			same src out
+		fi
+	done
+}
+
+@test "of two stores one that cannot be read is left out of account" {
+	echo 1 > src/f
+	one=$(save)
+	# A bucket that nothing answers for.
+	far='s3://x?endpoint=http://127.0.0.1:1&region=x'
+	export AWS_ACCESS_KEY_ID=x AWS_SECRET_ACCESS_KEY=y
+	mkdir bin
+	cp "$B"/bin/bk-* bin
+	# shellcheck disable=SC2016
+	printf '#!/bin/sh\nexec "%s/bin/bk-list" "$1" "$2" "$3" --timeout 1s "$6"\n' "$B" > bin/bk-list
+	bin/bk-dump --name t --store "$far" --store "$S" "$U" > s 2> err
+	grep -q "cannot look for a parent in '$far'" err
+	grep -aq "\"parent\":\"$one\"" s
+	run -69 --separate-stderr bash -c "bin/bk-dump --name t --store '$far' '$U' > s"
+	run ! grep -aq '"end":"ok"' s
+}
+
+@test "a job and bk backup make increments" {
+	echo 1 > src/f
+	mkdir two
+	cat > bk.conf <<-END
+	state = "$PWD/jobs"
+	store "one" { url = "$S" }
+	store "two" { url = "file://$PWD/two" }
+	job "t" { source = "$U" store = { "one", "two" } }
+	END
+	export BK_CONF=$PWD/bk.conf
+	bk-run t > o
+	bk-run t > o
+	bk backup --name t "$U" "$S" "file://$PWD/two" > o
+	BK_STORE=$S bk backup --name t "$U" > o
+	[ "$(bk-list "$S" --json | grep -o '"level":[0-9]' | tr -d '\n')" = \
+	    '"level":0"level":1"level":2"level":3' ]
+	[ "$(bk-list "file://$PWD/two" --json | grep -c '"id"')" = 3 ]
+	bk restore --help > help
+	bk-restore "$S" --name t --latest --into "files://$PWD/out"
+	same src out
+}
+
 @test "prune keeps what a kept increment stands on; a copy wants the parent first" {
 	echo 1 > src/f
 	one=$(save); two=$(save); three=$(save)

@@ -7,6 +7,7 @@
 #include "chain.h"
 #include "json.h"
 #include "list.h"
+#include "tomb.h"
 
 int
 bk_chain_listed(struct bk_store *s, const char *name, const char *id,
@@ -20,6 +21,23 @@ bk_chain_listed(struct bk_store *s, const char *name, const char *id,
 		rc = bk_store_stat(s, key.p, &o, f);
 	bk_buf_release(&key);
 	return rc == -1 ? -1 : rc == 0;
+}
+
+/* The parent is not listed: was it deleted, and can it come back? */
+static void
+missing(struct bk_store *s, const struct bk_record *child,
+    struct bk_fault *f)
+{
+	struct bk_tomb t = BK_TOMB_INIT;
+	struct bk_fault quiet = BK_FAULT_INIT;
+	bool deleted = bk_tomb_read(s, child->name, child->parent, &t,
+	    &quiet) == 0;
+
+	bk_tomb_release(&t);
+	(void)bk_fault_set(f, BK_NOINPUT, deleted ?
+	    "backup %s stands on %s, which was deleted in %s; 'bk-prune --undo' may bring it back" :
+	    "backup %s stands on %s, which is not in %s", child->id,
+	    child->parent, s->url);
 }
 
 /* The parent of ${child} into ${out}. */
@@ -37,8 +55,7 @@ read_parent(const struct bk_ctx *ctx, struct bk_store *s,
 	if (bk_list_read(ctx, s, &req, &list, f) == -1)
 		goto out;
 	if (list.len == 0) {
-		bk_fault_set(f, BK_NOINPUT, "backup %s stands on %s, which is not in %s",
-		    child->id, child->parent, s->url);
+		missing(s, child, f);
 		goto out;
 	}
 	if (bk_record_current(&list.rec[0], f) == -1)

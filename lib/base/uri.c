@@ -270,6 +270,18 @@ bk_uri_opt(const struct bk_uri *u, const char *name)
 	return NULL;
 }
 
+bool
+bk_uri_has(const char *text, const char *name)
+{
+	struct bk_fault quiet = BK_FAULT_INIT;
+	struct bk_uri u = BK_URI_INIT;
+	bool has = bk_uri_parse(text, &u, &quiet) == 0 &&
+	    bk_uri_opt(&u, name) != NULL;
+
+	bk_uri_release(&u);
+	return has;
+}
+
 int
 bk_uri_allow(const struct bk_uri *u, const char *const *allowed,
     struct bk_fault *f)

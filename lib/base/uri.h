@@ -43,6 +43,9 @@ void bk_uri_release(struct bk_uri *u);
 /* Value of option ${name}, or NULL. */
 const char *bk_uri_opt(const struct bk_uri *u, const char *name);
 
+/* Has the URL ${text} the option ${name}?  False where it is no URL. */
+bool bk_uri_has(const char *text, const char *name);
+
 /*
  * Every option of ${u} must be in the NULL-terminated ${allowed}; else 64,
  * naming the option and the ones there are.

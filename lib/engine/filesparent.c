@@ -1,8 +1,9 @@
 /*
  * Engines know no store: the records come from bk-list, run as a program.  A
  * candidate is good in every store, of the same source and with the same
- * files left out, and so is everything that it stands on.  Of each record
- * some 250 bytes are held.
+ * files left out, and so is everything that it stands on.  Of several stores
+ * one that cannot be read is left out of account: what it lacks, or may lack,
+ * comes to it by bk-copy.  Of each record some 250 bytes are held.
  */
 #include <errno.h>
 #include <limits.h>
@@ -25,7 +26,7 @@ struct rec {
 	char id[BK_ULID_LEN + 1], parent[BK_ULID_LEN + 1];
 	char state[BK_SHA256_HEX];	/* "" for none */
 	int64_t time;
-	size_t stores;			/* in how many it is good */
+	unsigned int stores;		/* bits: where it is good */
 	const char *unfit;		/* why it is no parent, or NULL */
 };
 
@@ -35,7 +36,9 @@ struct bk_parents {
 	const char *selection;
 	struct rec *rec;		/* by id */
 	struct rec **order;		/* by time */
-	size_t n, size, stores, left;
+	size_t n, size, left;
+	unsigned int stores;		/* bits: those that were read */
+	bool unread;			/* there are others */
 	struct bk_buf first;		/* why the newest was passed over */
 };
 
@@ -120,9 +123,10 @@ add(struct bk_parents *p, const struct rec *r, struct bk_fault *f)
 	return 0;
 }
 
-/* A record of store number ${store}, from 0. */
+/* A record of the store with bit ${store}. */
 static int
-take(struct bk_parents *p, const json_t *o, size_t store, struct bk_fault *f)
+take(struct bk_parents *p, const json_t *o, unsigned int store,
+    struct bk_fault *f)
 {
 	const char *id = bk_json_get_text(o, "id");
 	const char *parent = bk_json_get_text(o, "parent");
@@ -131,16 +135,16 @@ take(struct bk_parents *p, const json_t *o, size_t store, struct bk_fault *f)
 	    "state");
 	struct bk_fault quiet = BK_FAULT_INIT;
 	uint8_t sum[BK_SHA256_LEN];
-	struct rec r = { .stores = 1 }, *was;
+	struct rec r = { .stores = store }, *was;
 	bool suspect = json_object_get(o, "suspect") != NULL;
 
 	if (id == NULL || !bk_ulid_ok(id) || time == NULL ||
 	    bk_time_parse(time, &r.time, &quiet) == -1)
 		return 0;
 	memcpy(r.id, id, sizeof(r.id));
-	if (store > 0) {
+	if (p->stores != 0) {
 		if ((was = find(p, id)) != NULL && !suspect)
-			was->stores++;
+			was->stores |= store;
 		return 0;
 	}
 	if (parent != NULL && bk_ulid_ok(parent))
@@ -153,7 +157,7 @@ take(struct bk_parents *p, const json_t *o, size_t store, struct bk_fault *f)
 
 /* What bk-list printed, line by line. */
 static int
-take_list(struct bk_parents *p, int fd, size_t store, struct bk_fault *f)
+take_list(struct bk_parents *p, int fd, unsigned int store, struct bk_fault *f)
 {
 	struct bk_rbuf *b = bk_rbuf_new(fd, "bk-list", f);
 	const char *line;
@@ -179,8 +183,10 @@ list(struct bk_parents *p, const struct bk_dump_req *req, const char *name,
     size_t store, struct bk_fault *f)
 {
 	struct bk_buf path = BK_BUF_INIT(PATH_MAX);
-	const char *argv[] = { NULL, "--json", "--name", name,
-		req->stores[store], NULL };
+	/* Of several stores one that is down must not hold up the others. */
+	const char *argv[] = { NULL, "--json", "--name", name, "--timeout",
+		req->stores[1] != NULL ? "1m" : "10m", req->stores[store],
+		NULL };
 	struct bk_child_spec spec = { .argv = argv, .in = -1,
 		.flags = BK_CHILD_OUT | BK_CHILD_FULLENV,
 		.deadline = req->deadline };
@@ -194,7 +200,7 @@ list(struct bk_parents *p, const struct bk_dump_req *req, const char *name,
 	if ((c = bk_child_start(req->ctx, &spec, f)) == NULL)
 		goto out;
 	fd = bk_child_take_out(c);
-	if (take_list(p, fd, store, f) == -1)
+	if (take_list(p, fd, 1U << store, f) == -1)
 		goto out;
 	rc = bk_child_finish(c, NULL, NULL, &own);
 	status = bk_child_status(c);
@@ -217,6 +223,7 @@ bk_parents_read(const struct bk_dump_req *req, const char *name,
     const json_t *source, const char *selection, struct bk_fault *f)
 {
 	struct bk_parents *p = calloc(1, sizeof(*p));
+	struct bk_fault own;
 	size_t i;
 
 	if (p == NULL) {
@@ -227,12 +234,24 @@ bk_parents_read(const struct bk_dump_req *req, const char *name,
 	p->source = source;
 	p->selection = selection;
 	p->first.max = 1024;
-	for (; req->stores[p->stores] != NULL; p->stores++) {
-		if (list(p, req, name, p->stores, f) == -1)
-			goto fail;
+	for (i = 0; req->stores[i] != NULL; i++) {
+		own = (struct bk_fault)BK_FAULT_INIT;
+		if (list(p, req, name, i, &own) == -1) {
+			if (req->stores[1] != NULL)
+				p->ctx->log(BK_LOG_WARN, "cannot look for a parent in '%s': %s",
+				    req->stores[i], own.text);
+			bk_fault_set(f, own.status, "%s", own.text);
+			p->n = p->stores == 0 ? 0 : p->n;
+			p->unread = true;
+			continue;
+		}
 		if (p->stores == 0 && p->n > 0)
 			qsort(p->rec, p->n, sizeof(p->rec[0]), by_id);
+		p->stores |= 1U << i;
 	}
+	if (p->stores == 0)
+		goto fail;
+	bk_fault_clear(f);
 	if ((p->order = calloc(p->n + 1, sizeof(struct rec *))) == NULL) {
 		bk_fault_errno(f, BK_IO, ENOMEM, "records");
 		goto fail;
@@ -256,7 +275,7 @@ bk_parents_name(const void *arg, const char *hash)
 	for (i = 0; i < p->n; i++)
 		if (strcmp(p->rec[i].state, hash) == 0)
 			return true;
-	return false;
+	return p->unread;
 }
 
 size_t
@@ -269,7 +288,8 @@ bk_parents_count(const struct bk_parents *p)
 static const char *
 weak(const struct bk_parents *p, const struct rec *r)
 {
-	return r->unfit != NULL ? r->unfit : r->stores < p->stores ?
+	return r->unfit != NULL ? r->unfit :
+	    (r->stores & p->stores) != p->stores ?
 	    "is not good in every store" : NULL;
 }
 

@@ -32,7 +32,7 @@ struct bk_parents *bk_parents_read(const struct bk_dump_req *req,
     const char *name, const json_t *source, const char *selection,
     struct bk_fault *f);
 
-/* Does a record name the state ${hash}?  ${p} is a struct bk_parents. */
+/* Does, or may, a record name the state ${hash}?  ${p} is a struct bk_parents. */
 bool bk_parents_name(const void *p, const char *hash);
 
 /*
