@@ -10,6 +10,7 @@
  *
  * Memory: for each job the uploads' (16 MiB for each store) and the codec's.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -235,5 +236,8 @@ main(int argc, char *argv[])
 
 	(void)run(&o, &f);
 	bk_wal_memo_release(&memo);
+	/* A socket of a store is not our standard output. */
+	if (f.err == EPIPE)
+		f.err = 0;
 	return bk_exit(&f);
 }

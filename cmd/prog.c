@@ -25,6 +25,7 @@
 #define STOP_SECONDS 10
 
 static const struct bk_prog *prog;
+static int status_add;			/* see bk_status_add */
 static char **words, **operands;
 static int nwords, next_word, noperands;
 static int rest_at = -1;		/* index of the first word after "--" */
@@ -404,6 +405,12 @@ bk_usage_tells(bk_tell_fn *fn)
 }
 
 void
+bk_status_add(int n)
+{
+	status_add = n;
+}
+
+void
 bk_usage(const char *fmt, ...)
 {
 	struct bk_fault f = BK_FAULT_INIT;
@@ -418,7 +425,7 @@ bk_usage(const char *fmt, ...)
 	if (!as_json)
 		dprintf(STDERR_FILENO, "usage: %s %s\n", prog->name,
 		    prog->synopsis);
-	exit(BK_USAGE);
+	exit(BK_USAGE + status_add);
 }
 
 void
@@ -542,5 +549,5 @@ bk_exit(const struct bk_fault *f)
 	}
 	say_err(f->upstream && stdout_is_pipe() ? BK_LOG_INFO : BK_LOG_ERROR,
 	    f->err, "%s", f->text);
-	return f->status;
+	return f->status >= BK_USAGE ? f->status + status_add : f->status;
 }

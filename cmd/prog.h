@@ -43,6 +43,12 @@ struct bk_prog {
 };
 
 /*
+ * Before bk_init: for a caller that gives statuses a meaning of its own, add
+ * ${n} to each from 64 on.
+ */
+void bk_status_add(int n);
+
+/*
  * First call of main: descriptors 0 to 2 open, SIGPIPE and SIGXFSZ ignored,
  * umask 077 or stricter, no core file, locale "C" (messages), name and log
  * level from BK_LOG, BK_LOGLEVEL.

@@ -92,6 +92,9 @@ int bk_wal_key(struct bk_buf *b, const char *name,
 bool bk_wal_key_parse(const char *key, const char *name,
     struct bk_wal_key *k);
 
+/* The same of the last part of a key, which does not say the system. */
+bool bk_wal_leaf_parse(const char *leaf, struct bk_wal_key *k);
+
 /*
  * Every key of WAL of ${name}, in byte order of keys: by system and timeline,
  * each timeline's segments in order, a segment before its .backup and
@@ -155,10 +158,13 @@ void bk_wal_runs_release(struct bk_wal_runs *r);
 int bk_wal_control(const char *dir, uint64_t *system, struct bk_fault *f);
 
 /*
- * The same of the data directory that ${path}, a file of WAL, is in: the
- * directory above the file's own, by the words of ${path} alone, since
- * pg_wal may be a symbolic link.
+ * The data directory that ${path}, a file of WAL, is in: the directory above
+ * the file's own, by the words of ${path} alone, since pg_wal may be a
+ * symbolic link.  To be freed; NULL with ${f} set on no memory.
  */
+char *bk_wal_data_dir(const char *path, struct bk_fault *f);
+
+/* bk_wal_control of it. */
 int bk_wal_control_of(const char *path, uint64_t *system, struct bk_fault *f);
 
 /* A file to be pushed, looked at once for all stores. */
@@ -215,6 +221,21 @@ int bk_wal_push(struct bk_store *s, const struct bk_wal_how *how,
 int bk_wal_find(struct bk_store *s, const char *name, uint64_t system,
     const struct bk_wal_name *file, struct bk_wal_key *k, struct bk_fault *f);
 
+/* The first segment behind one that is absent; file "": none. */
+struct bk_wal_later {
+	char file[BK_WAL_FILE_MAX];
+	int64_t modified;		/* as struct bk_object has it */
+};
+
+/*
+ * As bk_wal_find, and with it the keys of segments that follow ${file}, one of
+ * each, ${max} in all.  How many; 0 where ${file} is absent, with ${later}
+ * filled; or -1.
+ */
+int bk_wal_find_on(struct bk_store *s, const char *name, uint64_t system,
+    const struct bk_wal_name *file, struct bk_wal_key *k, size_t max,
+    struct bk_wal_later *later, struct bk_fault *f);
+
 /*
  * Fetch ${k} into ${fd}, decompressed; it is whole there, and its hash and
  * first page those of its key, when 0 is returned.  BK_ABSENT, or -1 with ${f}
@@ -222,5 +243,15 @@ int bk_wal_find(struct bk_store *s, const char *name, uint64_t system,
  */
 int bk_wal_fetch(struct bk_store *s, const char *name,
     const struct bk_wal_key *k, int fd, struct bk_fault *f);
+
+/* Does ${fd} hold what ${k} says, from its beginning?  0 or -1 (65, 74). */
+int bk_wal_verify(int fd, const struct bk_wal_key *k, struct bk_fault *f);
+
+/*
+ * 16 digits that stand for the name and the stores: for what is kept on this
+ * host about them.  0 or -1.
+ */
+int bk_wal_place(char hex[BK_WAL_HASH_LEN + 1], const char *name,
+    const char *const *urls, size_t n, struct bk_fault *f);
 
 #endif

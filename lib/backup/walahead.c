@@ -5,12 +5,11 @@
  */
 #include <dirent.h>
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "crew.h"
 #include "walahead.h"
 
 #define THREADS 4			/* of the codec, for one file alone */
@@ -82,8 +81,8 @@ struct run {
 	const char *path;		/* the one asked for */
 	size_t dir;			/* length of its directory's, with '/' */
 	char (*files)[BK_WAL_FILE_MAX];
-	size_t n, next;			/* under lock */
-	pthread_mutex_t lock;		/* of next and the memo */
+	size_t n;
+	struct bk_crew crew;		/* its lock is the memo's too */
 };
 
 static void
@@ -151,20 +150,15 @@ others(struct run *r, struct bk_store **s)
 	struct bk_fault f;
 	size_t i;
 
-	for (;;) {
-		(void)pthread_mutex_lock(&r->lock);
-		i = r->next < r->n ? r->next++ : r->n;
-		(void)pthread_mutex_unlock(&r->lock);
-		if (i == r->n)
-			break;
+	while (bk_crew_take(&r->crew, &i)) {
 		f = (struct bk_fault)BK_FAULT_INIT;
 		bk_buf_reset(&path);
 		if (bk_buf_add(&path, r->path, r->dir, &f) == 0 &&
 		    bk_buf_adds(&path, r->files[i], &f) == 0 &&
 		    push(r, s, path.p, &src, &f) == 0) {
-			(void)pthread_mutex_lock(&r->lock);
+			(void)pthread_mutex_lock(&r->crew.lock);
 			bk_wal_memo_add(r->a->memo, &src);
-			(void)pthread_mutex_unlock(&r->lock);
+			(void)pthread_mutex_unlock(&r->crew.lock);
 		} else
 			r->a->ctx->log(BK_LOG_WARN, "not pushed ahead: %s",
 			    f.text);
@@ -188,21 +182,6 @@ helper(void *arg)
 	return NULL;
 }
 
-/* Start up to ${want} helpers with all signals blocked; how many run? */
-static int
-start(struct run *r, pthread_t *t, int want)
-{
-	sigset_t all, old;
-	int n = 0;
-
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
-	while (n < want && pthread_create(&t[n], NULL, helper, r) == 0)
-		n++;
-	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return n;
-}
-
 int
 bk_wal_ahead(const struct bk_wal_ahead *a, const char *path,
     char (*files)[BK_WAL_FILE_MAX], size_t n, struct bk_fault *f)
@@ -212,19 +191,14 @@ bk_wal_ahead(const struct bk_wal_ahead *a, const char *path,
 		.dir = slash != NULL ? (size_t)(slash - path) + 1 : 0 };
 	struct bk_wal_source src = BK_WAL_SOURCE_INIT;
 	struct bk_store **s;
-	pthread_t t[BK_WAL_JOBS_MAX];
-	int want = a->jobs - 1, started;
 
 	if ((s = open_all(a, f)) == NULL)
 		return -1;
-	(void)pthread_mutex_init(&r.lock, NULL);
-	started = start(&r, t, (size_t)want < n ? want : (int)n);
+	bk_crew_start(&r.crew, n, a->jobs - 1, helper, &r);
 	if (push(&r, s, path, &src, f) == 0)
 		others(&r, s);
 	bk_wal_source_release(&src);
 	close_all(s, a->nurls);
-	while (started > 0)
-		(void)pthread_join(t[--started], NULL);
-	(void)pthread_mutex_destroy(&r.lock);
+	bk_crew_join(&r.crew);
 	return bk_faulty(f) ? -1 : 0;
 }

@@ -8,7 +8,7 @@
 #include "ctx.h"
 #include "walmemo.h"
 
-#define BK_WAL_JOBS_MAX 32
+#define BK_WAL_JOBS_MAX 32		/* as BK_CREW_MAX */
 
 /*
  * Names that are marked ready in ${status} (pg_wal/archive_status), without

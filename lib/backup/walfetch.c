@@ -3,69 +3,113 @@
  * nobody reads before all of it was checked, so nothing is held back here:
  * the hash is that of the key, and a segment's first page says the rest.
  */
+#include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "hash.h"
 #include "walhead.h"
 
 #define PEEK_MAX (6 * 1024 * 1024)	/* holds the first frame of each codec */
+#define PIECE (256 * 1024)
 #define THREADS 2
 
 struct search {
 	const struct bk_wal_name *want;
 	struct bk_wal_key *k;
-	bool found, growing;
+	size_t n, max;			/* found: the one wanted comes first */
+	bool growing;			/* k[0] stands in for it */
+	struct bk_wal_later *later;
 	char other[BK_WAL_HASH_LEN + 1];
 };
+
+/* The file itself, or what is named after it. */
+static void
+wanted(struct search *s, const struct bk_wal_key *k)
+{
+	bool exact = strcmp(k->name.file, s->want->file) == 0;
+
+	if (exact && s->n > 0 && strcmp(k->hash, s->k->hash) != 0)
+		memcpy(s->other, k->hash, sizeof(s->other));
+	if (exact && s->n == 0) {
+		*s->k = *k;
+		s->n = 1;
+	}
+	/* They come in order: the last is the newest. */
+	if (s->n == 0 && k->name.kind == BK_WAL_GROWING &&
+	    s->want->kind == BK_WAL_SEGMENT) {
+		*s->k = *k;
+		s->growing = true;
+	}
+}
 
 static int
 compare(void *arg, const struct bk_wal_key *k, const struct bk_object *o,
     struct bk_fault *f)
 {
 	struct search *s = arg;
-	size_t len = strlen(s->want->file);
+	struct bk_wal_key *last = &s->k[s->n > 0 ? s->n - 1 : 0];
 
-	(void)o;
 	(void)f;
-	if (strncmp(k->name.file, s->want->file, len) != 0)
-		return BK_LIST_STOP;
-	if (k->name.file[len] == '\0' && s->found &&
-	    strcmp(k->hash, s->k->hash) != 0)
-		memcpy(s->other, k->hash, sizeof(s->other));
-	if (k->name.file[len] == '\0' && !s->found) {
-		*s->k = *k;
-		s->found = true;
+	if (strncmp(k->name.file, s->want->file, strlen(s->want->file)) == 0) {
+		wanted(s, k);
+		return 0;
 	}
-	/* They come in order: the last is the newest. */
-	if (!s->found && k->name.kind == BK_WAL_GROWING &&
-	    s->want->kind == BK_WAL_SEGMENT) {
-		*s->k = *k;
-		s->growing = true;
+	if (k->name.kind != BK_WAL_SEGMENT)
+		return 0;
+	if (s->n == 0) {
+		memcpy(s->later->file, k->name.file, sizeof(s->later->file));
+		s->later->modified = o->modified;
+	}
+	if (s->n == 0 || s->max == 1)
+		return BK_LIST_STOP;
+	if (strcmp(k->name.file, last->name.file) != 0) {
+		if (s->n == s->max)
+			return BK_LIST_STOP;
+		s->k[s->n++] = *k;
+	} else if (strcmp(k->hash, last->hash) != 0) {
+		/* Two contents: whoever asks for it is told. */
+		s->n--;
+		return BK_LIST_STOP;
 	}
 	return 0;
 }
 
 int
-bk_wal_find(struct bk_store *s, const char *name, uint64_t system,
-    const struct bk_wal_name *file, struct bk_wal_key *k, struct bk_fault *f)
+bk_wal_find_on(struct bk_store *s, const char *name, uint64_t system,
+    const struct bk_wal_name *file, struct bk_wal_key *k, size_t max,
+    struct bk_wal_later *later, struct bk_fault *f)
 {
-	struct search se = { .want = file, .k = k };
+	struct search se = { .want = file, .k = k, .max = max,
+		.later = later };
 
+	later->file[0] = '\0';
 	if (bk_wal_list_from(s, name, system, file, compare, &se, f) == -1)
 		return -1;
 	if (se.other[0] != '\0')
 		return bk_fault_set(f, BK_DATA, "'%s' is stored with two "
 		    "contents (%s and %s): did two servers write as '%s'?",
 		    file->file, k->hash, se.other, name);
-	return se.found || se.growing ? 0 : BK_ABSENT;
+	return se.growing && se.n == 0 ? 1 : (int)se.n;
+}
+
+int
+bk_wal_find(struct bk_store *s, const char *name, uint64_t system,
+    const struct bk_wal_name *file, struct bk_wal_key *k, struct bk_fault *f)
+{
+	struct bk_wal_later later;
+	int n = bk_wal_find_on(s, name, system, file, k, 1, &later, f);
+
+	return n == -1 ? -1 : n == 0 ? BK_ABSENT : 0;
 }
 
 /* Takes plain bytes. */
 struct taker {
 	const char *file;
-	int fd;				/* -1: only the first page is wanted */
-	struct bk_sha256 *sha;
+	int fd;				/* -1: not to be written */
+	struct bk_sha256 *sha;		/* NULL: not wanted */
 	uint64_t bytes;
 	uint8_t page[BK_WAL_HEAD_LEN];
 	size_t have;
@@ -84,10 +128,9 @@ take(void *arg, const void *p, size_t n, struct bk_fault *f)
 	if (t->bytes > BK_WAL_BYTES_MAX)
 		return bk_fault_set(f, BK_DATA, "more than %" PRIu32 " bytes",
 		    BK_WAL_BYTES_MAX);
-	if (t->fd == -1)
-		return 0;
-	bk_sha256_add(t->sha, p, n);
-	return bk_write_all(t->fd, p, n, t->file, f);
+	if (t->sha != NULL)
+		bk_sha256_add(t->sha, p, n);
+	return t->fd == -1 ? 0 : bk_write_all(t->fd, p, n, t->file, f);
 }
 
 struct decoder {
@@ -177,6 +220,33 @@ bk_wal_fetch(struct bk_store *s, const char *name, const struct bk_wal_key *k,
 out:
 	bk_sha256_free(t.sha);
 	bk_buf_release(&key);
+	return rc;
+}
+
+int
+bk_wal_verify(int fd, const struct bk_wal_key *k, struct bk_fault *f)
+{
+	struct taker t = { .file = k->name.file, .fd = -1 };
+	uint8_t *piece = malloc(PIECE);
+	uint64_t off;
+	ssize_t n = 0;
+	int rc = -1;
+
+	if (piece == NULL)
+		(void)bk_fault_set(f, BK_IO, "out of memory");
+	if (piece == NULL || (t.sha = bk_sha256_new(f)) == NULL)
+		goto out;
+	for (off = 0; (n = pread(fd, piece, PIECE, (off_t)off)) > 0;
+	    off += (uint64_t)n)
+		if (take(&t, piece, (size_t)n, f) == -1)
+			goto out;
+	if (n == -1)
+		(void)bk_fault_errno(f, BK_IO, errno, "cannot read '%s'", t.file);
+	else
+		rc = verify(&t, k, f);
+out:
+	bk_sha256_free(t.sha);
+	free(piece);
 	return rc;
 }
 

@@ -16,31 +16,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "hash.h"
 #include "walmemo.h"
 
 #define TEXT_MAX 16384
 #define AGE_MAX (3600 * INT64_C(1000))
 #define HEAD "bk-wal-push/1 "
-
-/* 16 digits that stand for the name and the stores. */
-static int
-target(char hex[BK_SHA256_HEX], const char *name, const char *const *urls,
-    size_t n, struct bk_fault *f)
-{
-	struct bk_sha256 *sha = bk_sha256_new(f);
-	size_t i;
-
-	if (sha == NULL)
-		return -1;
-	bk_sha256_add(sha, name, strlen(name) + 1);
-	for (i = 0; i < n; i++)
-		bk_sha256_add(sha, urls[i], strlen(urls[i]) + 1);
-	bk_sha256_hex(sha, hex);
-	hex[BK_WAL_HASH_LEN] = '\0';
-	bk_sha256_free(sha);
-	return 0;
-}
 
 static bool
 line(const char *s, struct bk_wal_memory *e)
@@ -77,14 +57,14 @@ bk_wal_memo_read(struct bk_wal_memo *m, const char *dir, const char *name,
     const char *const *urls, size_t n, int64_t now, struct bk_fault *f)
 {
 	struct bk_buf path = BK_BUF_INIT(4096);
-	char hex[BK_SHA256_HEX], text[TEXT_MAX];
+	char hex[BK_WAL_HASH_LEN + 1], text[TEXT_MAX];
 	struct bk_fault quiet = BK_FAULT_INIT;
 	ssize_t got = -1;
 	int fd;
 
 	m->now = now;
 	m->len = 0;
-	if (target(hex, name, urls, n, f) == -1 ||
+	if (bk_wal_place(hex, name, urls, n, f) == -1 ||
 	    bk_buf_addf(&path, f, "%s/bk-wal-push.%s", dir, hex) == -1 ||
 	    (m->path = bk_buf_detach(&path, f)) == NULL) {
 		bk_buf_release(&path);

@@ -152,9 +152,8 @@ suffix_ok(const char *s)
 	}
 }
 
-/* The file's name and the hash behind it; ${s} is what follows the timeline. */
-static bool
-file_and_hash(const char *s, struct bk_wal_key *k)
+bool
+bk_wal_leaf_parse(const char *s, struct bk_wal_key *k)
 {
 	size_t n = strcspn(s, "-");
 	char file[BK_WAL_FILE_MAX];
@@ -201,5 +200,5 @@ bk_wal_key_parse(const char *key, const char *name, struct bk_wal_key *k)
 	key += n + 1;
 	return bk_wal_system_parse(system, &k->system) &&
 	    digits(key, 8, &tli) && key[8] == '/' &&
-	    file_and_hash(key + 9, k) && k->name.tli == tli;
+	    bk_wal_leaf_parse(key + 9, k) && k->name.tli == tli;
 }

@@ -56,17 +56,18 @@ up(char *path)
 		slash[slash == path ? 1 : 0] = '\0';
 }
 
-int
-bk_wal_control_of(const char *path, uint64_t *system, struct bk_fault *f)
+char *
+bk_wal_data_dir(const char *path, struct bk_fault *f)
 {
 	size_t len = strlen(path);
 	const char *last;
 	char *dir;
-	int rc;
 
 	/* Room for "." and for "/..". */
-	if ((dir = malloc(len + 8)) == NULL)
-		return bk_fault_set(f, BK_IO, "out of memory");
+	if ((dir = malloc(len + 8)) == NULL) {
+		(void)bk_fault_set(f, BK_IO, "out of memory");
+		return NULL;
+	}
 	memcpy(dir, path, len + 1);
 	up(dir);
 	last = strrchr(dir, '/') != NULL ? strrchr(dir, '/') + 1 : dir;
@@ -74,7 +75,15 @@ bk_wal_control_of(const char *path, uint64_t *system, struct bk_fault *f)
 		memcpy(dir + strlen(dir), "/..", 4);
 	else
 		up(dir);
-	rc = bk_wal_control(dir, system, f);
+	return dir;
+}
+
+int
+bk_wal_control_of(const char *path, uint64_t *system, struct bk_fault *f)
+{
+	char *dir = bk_wal_data_dir(path, f);
+	int rc = dir != NULL ? bk_wal_control(dir, system, f) : -1;
+
 	free(dir);
 	return rc;
 }
@@ -200,6 +209,26 @@ bk_wal_source_growing(struct bk_wal_source *src,
 	n->kind = BK_WAL_GROWING;
 	n->file[len] = '-';
 	memcpy(n->file + len + 1, ulid, BK_ULID_LEN + 1);
+	return 0;
+}
+
+int
+bk_wal_place(char hex[BK_WAL_HASH_LEN + 1], const char *name,
+    const char *const *urls, size_t n, struct bk_fault *f)
+{
+	struct bk_sha256 *sha = bk_sha256_new(f);
+	char all[BK_SHA256_HEX];
+	size_t i;
+
+	if (sha == NULL)
+		return -1;
+	bk_sha256_add(sha, name, strlen(name) + 1);
+	for (i = 0; i < n; i++)
+		bk_sha256_add(sha, urls[i], strlen(urls[i]) + 1);
+	bk_sha256_hex(sha, all);
+	memcpy(hex, all, BK_WAL_HASH_LEN);
+	hex[BK_WAL_HASH_LEN] = '\0';
+	bk_sha256_free(sha);
 	return 0;
 }
 
