@@ -100,3 +100,73 @@ setup() { cd "$BATS_TEST_TMPDIR" || return; }
 	kill "$pid"
 	[ ! -s out ]
 }
+
+# A clock that the test sets: it stands still, far from the kernel's.  What the
+# kernel does when its own clock is set, wake who waits, SIGCHLD does here.
+cron_on_clock() {	# TIME ARG...: in the background, output to out and err
+	lib=$(echo /usr/lib/*/faketime/libfaketime.so.1)
+	[ -e "$lib" ] || skip "no faketime"
+	set_clock "$1"
+	env LD_PRELOAD="$lib" FAKETIME_TIMESTAMP_FILE="$PWD/clock" FAKETIME_NO_CACHE=1 \
+	    FAKETIME_DONT_FAKE_MONOTONIC=1 TZ=UTC bk-cron --wait "${@:2}" 3>&- > out 2> err &
+	pid=$!
+	asleep
+}
+
+set_clock() { echo "$1" > new && mv new clock; }
+
+# It has looked at the clock and waits again: one more switch away from it.
+asleep() {
+	for _ in $(seq 500); do
+		case $(cat "/proc/$pid/wchan" 2>/dev/null) in *poll*) return ;; esac
+		sleep 0.02
+	done
+	false
+}
+
+# The clock is set to TIME, and it is woken.
+clock_is_set() {
+	local before
+	set_clock "$1"
+	before=$(awk '/^voluntary/ { print $2 }' "/proc/$pid/status")
+	kill -CHLD "$pid"
+	for _ in $(seq 500); do
+		[ -e "/proc/$pid" ] || return 0
+		[ "$(awk '/^voluntary/ { print $2 }' "/proc/$pid/status")" = "$before" ] || break
+		sleep 0.02
+	done
+	asleep || [ ! -e "/proc/$pid" ]
+}
+
+@test "the clock is set forward: what was passed over runs at once, and once" {
+	cron_on_clock '2037-03-01 10:10:00' -n 2 '0 * * * *'
+	clock_is_set '2037-03-01 10:40:00'
+	[ ! -s out ]
+	clock_is_set '2037-03-01 14:30:00'
+	[ "$(cat out)" = 2037-03-01T14:00:00Z ]
+	grep -q '3 due times were missed, one run makes up for them' err
+	clock_is_set '2037-03-01 14:59:59'
+	[ "$(wc -l < out)" -eq 1 ]
+	clock_is_set '2037-03-01 15:00:00'
+	wait "$pid"
+	[ "$(tail -n +2 out)" = 2037-03-01T15:00:00Z ] && [ "$(wc -l < err)" -eq 1 ]
+}
+
+@test "the clock is set back: it waits anew; by a little: nothing runs twice" {
+	cron_on_clock '2037-03-01 10:10:00' -n 3 '0 * * * *'
+	clock_is_set '2037-03-01 11:00:00'
+	[ "$(cat out)" = 2037-03-01T11:00:00Z ]
+	# A correction of some seconds, over the same due time again.
+	clock_is_set '2037-03-01 10:59:55'
+	clock_is_set '2037-03-01 11:00:05'
+	[ "$(wc -l < out)" -eq 1 ] && [ ! -s err ]
+	# By more than three hours: 12:00 is far away, and there are due times before.
+	clock_is_set '2037-03-01 06:30:00'
+	grep -q 'the clock was set back: waiting anew' err
+	[ "$(wc -l < out)" -eq 1 ]
+	clock_is_set '2037-03-01 07:00:00'
+	[ "$(tail -n +2 out)" = 2037-03-01T07:00:00Z ]
+	clock_is_set '2037-03-01 08:00:01'
+	wait "$pid"
+	[ "$(tail -n +3 out)" = 2037-03-01T08:00:00Z ] && [ "$(wc -l < err)" -eq 1 ]
+}
