@@ -32,7 +32,7 @@ static int rest_at = -1;		/* index of the first word after "--" */
 static const char *cluster;		/* rest of "-xyz" */
 static unsigned char *seen;		/* how often each row of the table came */
 static enum bk_level shown = BK_LOG_WARN;
-static bool as_json;
+static bool as_json, to_journal;
 static bk_tell_fn *tell;
 static char bindir[PATH_MAX], hostname[256];
 static volatile sig_atomic_t caught;	/* the signal that asks us to stop */
@@ -128,6 +128,24 @@ find_places(void)
 		the_ctx.tmpdir = "/tmp";
 }
 
+/*
+ * Is standard error the journal?  systemd.exec(5): JOURNAL_STREAM is device
+ * and inode of what the service was given.
+ */
+static bool
+is_journal(void)
+{
+	const char *v = env("JOURNAL_STREAM");
+	char own[64];
+	struct stat st;
+
+	if (v == NULL || fstat(STDERR_FILENO, &st) == -1)
+		return false;
+	snprintf(own, sizeof(own), "%llu:%llu", (unsigned long long)st.st_dev,
+	    (unsigned long long)st.st_ino);
+	return strcmp(v, own) == 0;
+}
+
 static void
 read_level(void)
 {
@@ -137,6 +155,7 @@ read_level(void)
 	size_t i;
 
 	as_json = (v = env("BK_LOG")) != NULL && strcmp(v, "json") == 0;
+	to_journal = is_journal();
 	if ((v = env("BK_LOGLEVEL")) == NULL)
 		return;
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -436,6 +455,13 @@ bk_usage_fault(const struct bk_fault *f)
 	exit(bk_exit(f));
 }
 
+void
+bk_show(enum bk_level level)
+{
+	if (env("BK_LOGLEVEL") == NULL && shown < level)
+		shown = level;
+}
+
 bool
 bk_shown(enum bk_level level)
 {
@@ -479,6 +505,8 @@ say_json(enum bk_level level, const char *text, int err)
 static void
 say(enum bk_level level, int err, const char *fmt, va_list ap)
 {
+	/* Of sd-daemon(3); the journal takes them off again. */
+	static const char *const marks[] = { "<3>", "<4>", "<6>", "<7>", "<7>" };
 	char text[3072], line[PIPE_BUF];
 	int keep = errno, n;
 	char *p;
@@ -491,8 +519,8 @@ say(enum bk_level level, int err, const char *fmt, va_list ap)
 	if (as_json)
 		say_json(level, text, err);
 	else {
-		n = snprintf(line, sizeof(line), "%s: %s%s\n", prog->name,
-		    level == BK_LOG_WARN ? "warning: " : "", text);
+		n = snprintf(line, sizeof(line), "%s%s: %s%s\n", to_journal ?
+		    marks[level] : "", prog->name, level == BK_LOG_WARN ? "warning: " : "", text);
 		if (n > 0 && write(STDERR_FILENO, line, (size_t)n) == -1) {
 			/* Nowhere is left to say it. */
 		}

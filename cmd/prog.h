@@ -110,6 +110,9 @@ void bk_usage_fault(const struct bk_fault *f) __attribute__((noreturn));
 void bk_say(enum bk_level level, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Show this level and those above it, unless BK_LOGLEVEL tells. */
+void bk_show(enum bk_level level);
+
 /* Is this level shown? */
 bool bk_shown(enum bk_level level);
 
