@@ -20,6 +20,7 @@
 
 #include "job.h"
 #include "ledger.h"
+#include "zone.h"
 
 #define BK_DUE_NEVER INT64_MAX
 #define BK_DUE_CORRECTION (INT64_C(3) * 3600 * 1000)

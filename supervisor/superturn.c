@@ -1,0 +1,311 @@
+/*
+ * One turn: what is due is entered and queued, what is queued is started, and
+ * the next turn follows from what is left.
+ */
+#include <sys/syscall.h>
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "super.h"
+#include "when.h"
+
+#define MISSED_MAX 100			/* entries of slots that one stop may give */
+#define BUSY_MS 10000			/* another supervisor acts for the job */
+#define FIRST_AID_MS (60 * 60000)	/* a run that may end before we cry stale */
+
+static void
+sooner(int64_t *next, int64_t t)
+{
+	if (t < *next)
+		*next = t;
+}
+
+void
+bk_sup_enter(struct bk_sup *s, struct bk_sup_task *t,
+    enum bk_ledger_event event, int64_t slot, const char *message)
+{
+	const struct bk_ledger_entry e = { .event = event,
+		.job = t->job->title, .slot = slot, .message = message,
+		.trigger = event == BK_LEDGER_DUE ? t->trigger : NULL,
+		.status = event == BK_LEDGER_FAILED ? BK_UNAVAILABLE : 0 };
+	struct bk_fault f = BK_FAULT_INIT;
+
+	/* Remembered here as well: a run must not wait for a ledger. */
+	if (slot != 0)
+		t->acted = slot;
+	t->unwritten = bk_ledger_add(s->ctx, s->jobs->state, &e, &f) == -1;
+	if (t->unwritten)
+		s->ctx->log(BK_LOG_ERROR, "job '%s': the ledger cannot be "
+		    "written: %s", t->job->title, f.text);
+	bk_sup_states(s);
+}
+
+/* Does a run of it hold the job's lock?  Not ours. */
+static bool
+held(const struct bk_sup *s, const struct bk_sup_task *t)
+{
+	struct bk_fault f = BK_FAULT_INIT;
+
+	return bk_ledger_locked(s->ctx, s->jobs->state, "job", t->job->title,
+	    &f) == 1;
+}
+
+/* Act for the slots of this job: no other supervisor does. */
+static bool
+take_slot(struct bk_sup *s, struct bk_sup_task *t)
+{
+	struct bk_fault f = BK_FAULT_INIT;
+
+	t->lock = bk_ledger_lock(s->ctx, s->jobs->state, "slot", t->job->title, 0,
+	    -1, &f);
+	if (t->lock == -1 && f.status == BK_BUSY) {
+		t->again = s->once ? BK_DUE_NEVER : s->ctx->now() + BUSY_MS;
+		s->ctx->log(BK_LOG_INFO, "job '%s': another supervisor runs it",
+		    t->job->title);
+		return false;
+	}
+	/* Without lock files it runs all the same. */
+	if (t->lock == -1)
+		s->ctx->log(BK_LOG_ERROR, "job '%s': %s", t->job->title, f.text);
+	bk_sup_states(s);
+	return true;
+}
+
+static void
+leave_slot(struct bk_sup_task *t)
+{
+	if (t->lock != -1)
+		(void)close(t->lock);
+	t->lock = -1;
+}
+
+static void
+queue(struct bk_sup_task *t, const char *trigger, const struct bk_due_time *want)
+{
+	t->queued = true;
+	t->trigger = trigger;
+	t->want = *want;
+}
+
+/* The slots before ${want} that nobody ran: an entry each. */
+static void
+enter_missed(struct bk_sup *s, struct bk_sup_task *t,
+    const struct bk_ledger_state *l, const struct bk_due_time *want)
+{
+	int64_t slot = l->slot != 0 ? l->slot : l->last_time;
+	uint64_t n = want->missed;
+	char text[64] = "";
+
+	/* One that was entered as due is the first of them. */
+	if (l->slot != 0 && l->slot_event == BK_LEDGER_DUE)
+		slot--;
+	s->ctx->log(BK_LOG_WARN, "job '%s': %llu due times were missed, one run "
+	    "makes up for them", t->job->title, (unsigned long long)n);
+	if (n > MISSED_MAX)
+		(void)snprintf(text, sizeof(text), "and %llu more before it",
+		    (unsigned long long)(n - MISSED_MAX));
+	for (; n > 0 && (slot = bk_due_slot(s->due, t->job, slot)) < want->slot;
+	    n--)
+		if (n <= MISSED_MAX) {
+			bk_sup_enter(s, t, BK_LEDGER_MISSED, slot, text[0] != '\0' ?
+			    text : NULL);
+			text[0] = '\0';
+		}
+}
+
+/* Its slot has come: skip it where a run is under way, else queue it. */
+static void
+act(struct bk_sup *s, struct bk_sup_task *t)
+{
+	struct bk_ledger_state own;
+	const struct bk_ledger_state *l;
+	struct bk_due_time want;
+
+	if (t->lock == -1 && t->run == NULL && !take_slot(s, t))
+		return;
+	l = bk_sup_state(s, t, &own);
+	want = bk_due_next(s->due, t->job, l, s->ctx->now());
+	if (want.at > s->ctx->now()) {
+		if (t->run == NULL && !t->queued)
+			leave_slot(t);
+		return;
+	}
+	if (want.missed > 0 && l != NULL)
+		enter_missed(s, t, l, &want);
+	if (t->run != NULL || t->queued || held(s, t)) {
+		s->ctx->log(BK_LOG_WARN, "job '%s': skipped: %s", t->job->title,
+		    t->queued ? "it still waits for its turn" :
+		    "its last run is still under way");
+		bk_sup_enter(s, t, BK_LEDGER_SKIPPED, want.slot, t->queued ?
+		    "it still waits for its turn" :
+		    "its last run is still under way");
+		if (t->run == NULL && !t->queued)
+			leave_slot(t);
+		return;
+	}
+	queue(t, "schedule", &want);
+	bk_sup_enter(s, t, BK_LEDGER_DUE, want.slot, NULL);
+}
+
+/* A run that is not ours: its end is an event too. */
+static void
+follow(struct bk_sup *s, struct bk_sup_task *t,
+    const struct bk_ledger_state *l)
+{
+	bool open = l != NULL && l->open && t->run == NULL;
+
+	if (!open && t->other != -1) {
+		(void)close(t->other);
+		t->other = -1;
+	}
+	if (open && t->other == -1 && !s->once && l->pid > 0 && held(s, t))
+		t->other = (int)syscall(SYS_pidfd_open, l->pid, 0);
+}
+
+/* Did a run of it end without an outcome, or is nothing known of the job? */
+static bool
+wants_look(struct bk_sup *s, const struct bk_sup_task *t,
+    const struct bk_ledger_state *l, int64_t now)
+{
+	if (l != NULL && l->open && t->run == NULL && t->look_again <= now)
+		return !held(s, t);
+	return l == NULL && !t->recalled && t->job->sources != NULL &&
+	    bk_due_next(s->due, t->job, l, now).why == BK_DUE_FIRST;
+}
+
+/* When to ask whether the job is stale; now at the earliest. */
+static int64_t
+stale_at(const struct bk_sup *s, const struct bk_sup_task *t,
+    const struct bk_ledger_state *l, int64_t now)
+{
+	int64_t at = bk_due_stale(s->due, t->job, l, &t->age), spared;
+
+	/* A run that is under way may mend it; one that hangs does not. */
+	if (t->run != NULL) {
+		spared = now - (bk_sup_boot() - t->run->began) + FIRST_AID_MS;
+		at = at > spared ? at : spared;
+	}
+	return at > t->look_again ? at : t->look_again;
+}
+
+/* May a change of what it watches act now? */
+static bool
+change_due(struct bk_sup *s, const struct bk_sup_task *t,
+    const struct bk_ledger_state *l, int64_t now)
+{
+	int64_t at = bk_due_change(t->job, l, now);
+
+	if (t->change_again > bk_sup_boot()) {
+		sooner(&s->boot, t->change_again);
+		return false;
+	}
+	if (at > now)
+		sooner(&s->wall, at);
+	return at <= now;
+}
+
+/* What is not due by the clock: at-start, a change. */
+static void
+consider_events(struct bk_sup *s, struct bk_sup_task *t,
+    const struct bk_ledger_state *l, int64_t now)
+{
+	static const struct bk_due_time none = { .why = BK_DUE_CHANGE };
+	bool start = t->at_start;
+
+	if (t->run != NULL || t->queued || t->look != NULL)
+		return;
+	if (s->once && bk_due_watches(s->due, t->job))
+		t->changed = bk_sup_differs(t);
+	if (!start && (!t->changed || !change_due(s, t, l, now)))
+		return;
+	t->at_start = false;
+	if (!take_slot(s, t))
+		return;
+	/* Another supervisor may have seen the same change. */
+	if (s->once && !bk_sup_differs(t)) {
+		leave_slot(t);
+		return;
+	}
+	queue(t, start ? "start" : "watch", &none);
+}
+
+static void
+consider(struct bk_sup *s, struct bk_sup_task *t)
+{
+	const struct bk_ledger_state *l;
+	struct bk_ledger_state own;
+	int64_t now = s->ctx->now(), at;
+
+	l = bk_sup_state(s, t, &own);
+	follow(s, t, l);
+	if (t->look == NULL && wants_look(s, t, l, now))
+		bk_sup_look(s, t);
+	if (t->again > now)
+		sooner(&s->wall, t->again);
+	else if (t->look == NULL) {
+		if (bk_due_next(s->due, t->job, l, now).at <= now)
+			act(s, t);
+		l = bk_sup_state(s, t, &own);
+		consider_events(s, t, l, now);
+		sooner(&s->wall, bk_due_next(s->due, t->job, l, now).at);
+	}
+	if (t->look != NULL || t->queued)
+		return;
+	if ((at = stale_at(s, t, l, now)) <= now)
+		bk_sup_look(s, t);
+	else
+		sooner(&s->wall, at);
+}
+
+static void
+consider_requests(struct bk_sup *s)
+{
+	int64_t now = bk_sup_boot();
+	size_t i;
+
+	for (i = 0; i < s->jobs->nrequests; i++) {
+		if (s->requests[i] <= now) {
+			s->requests[i] = now + s->jobs->requests[i].every;
+			bk_sup_requests(s, s->jobs->requests[i].store);
+		}
+		sooner(&s->boot, s->requests[i]);
+	}
+}
+
+void
+bk_sup_turn(struct bk_sup *s)
+{
+	size_t i;
+
+	s->wall = s->boot = BK_DUE_NEVER;
+	for (i = 0; i < s->jobs->njobs; i++)
+		consider(s, &s->tasks[i]);
+	/* Who asks for it now means now. */
+	for (i = 0; i < s->jobs->njobs; i++)
+		if (s->tasks[i].ask[0] != '\0' && s->tasks[i].look == NULL)
+			bk_sup_start(s, &s->tasks[i]);
+	for (i = 0; i < s->jobs->njobs && s->nrun < s->jobs->parallel; i++)
+		if (s->tasks[i].queued && s->tasks[i].look == NULL)
+			bk_sup_start(s, &s->tasks[i]);
+	if (s->once)
+		return;
+	consider_requests(s);
+	bk_sup_watch(s);
+	bk_sup_clients(s);
+}
+
+int
+bk_sup_ask(struct bk_sup *s, struct bk_sup_task *t, struct bk_fault *f)
+{
+	static const struct bk_due_time none = { .why = BK_DUE_ASKED };
+
+	if (t->run != NULL || t->queued || (t->look == NULL && held(s, t)))
+		return bk_fault_set(f, BK_BUSY, "a run of job '%s' is under way",
+		    t->job->title);
+	if (bk_ulid_new(s->ctx->now(), t->ask, f) == -1)
+		return -1;
+	queue(t, "manual", &none);
+	return 0;
+}
