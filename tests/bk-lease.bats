@@ -158,3 +158,9 @@ put_later='bk-dump --name "$1" fake: > "$1.stream"; echo > ready; { read -r _ < 
 	[ "$rc" -eq 75 ]
 	nothing_listed store
 }
+
+@test "8 contenders, killed and suspended at random: never two, nothing stored without it" {
+	run timeout 60 "$root/tests/fault/contenders.py" "$S"
+	echo "$output"
+	[ "$status" -eq 0 ]
+}

@@ -49,3 +49,20 @@ setup() {
 	run -0 bk-list --plain --name app s3://bk-adder/x
 	[[ $output == *'"site":"x"'* ]]
 }
+
+@test "leases: 8 contenders, killed and suspended at random" {
+	U=$U-lease
+	bk-dump fake: | bk-put --create "s3://bk-extended/create" > /dev/null
+	run timeout 100 "$root/tests/fault/contenders.py" "$U"
+	echo "$output"
+	[ "$status" -eq 0 ]
+	# A key that may not delete: told once, and it works.
+	export AWS_ACCESS_KEY_ID=$LAB_S3_ADDER_KEY AWS_SECRET_ACCESS_KEY=$LAB_S3_ADDER_SECRET
+	bk-dump fake: | bk-put --create s3://bk-adder/lease > /dev/null
+	for nth in 1 2 3 4; do
+		run -0 --separate-stderr bk-lease --name app s3://bk-adder/lease -- echo "$nth"
+		[ "$output" = "$nth" ]
+	done
+	said "old objects of the lease 'app' stay"
+	one_line
+}

@@ -134,3 +134,19 @@ whole() {
 	sign GET versions= < /dev/null > versions
 	grep -q "<Version><Key>x/.bk/manifest/app/$id.json</Key>" versions
 }
+
+@test "leases: 8 contenders, killed and suspended at random, on a server that loses answers" {
+	rules 'lost@PUT .*/lease/%20' 'status=503:SlowDown@/lease/%5'
+	run timeout 100 "$root/tests/fault/contenders.py" --term 2000 --seconds 12 "$U-lease"
+	echo "$output"
+	[ "$status" -eq 0 ]
+}
+
+@test "leases: the answer to a renewal, and to giving it back, is lost" {
+	rules 'lost@PUT .*/lease/app/'
+	run -0 --separate-stderr bk-lease --name app --term 3s "$U" -- timeout 2 sleep 1.9
+	[ -z "$stderr" ]
+	run -0 --separate-stderr bk-lease --name app --wait 0s "$U" -- true
+	rules
+	[ "$(ask GET '?list-type=2' | grep -o "<Key>$BATS_TEST_NUMBER/.bk/lease/app/[0-9]*.json</Key>" | wc -l)" -ge 3 ]
+}
