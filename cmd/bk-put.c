@@ -21,7 +21,9 @@
 #include "when.h"
 
 enum { CREATE = 256, MAX_BYTES, MEMORY, TEMP_DIR, TIMEOUT, RAW, NAME, ENGINE,
-	EXT, TIME, GROUP_END, RUN, LEASE };
+	EXT, TIME, GROUP_END, RUN, REQUIRE_TIMEOUT, LEASE };
+
+#define REQUIRE_MS (10 * 60 * INT64_C(1000))
 
 static const struct bk_opt opts[] = {
 	{ 't', "tag", "KEY=VALUE", "add this tag", BK_OPT_MANY },
@@ -35,6 +37,7 @@ static const struct bk_opt opts[] = {
 	{ ENGINE, "engine", "ENGINE", "of a raw input: what made the bytes", 0 },
 	{ EXT, "ext", "EXT", "of a raw input: suffix of the stored file", 0 },
 	{ TIME, "time", "TIME", "of a raw input: when it was made (now)", 0 },
+	{ REQUIRE_TIMEOUT, "require-timeout", "DURATION", "wait so long for the log that a base backup requires (10m)", 0 },
 	{ LEASE, "lease", NULL, "only while the lease of bk-lease is held", 0 },
 	{ GROUP_END, "group-end", "GROUP", "end a run of GROUP, whose records are the input", 0 },
 	{ RUN, "run", "ID", "the run that the group's end is of", 0 },
@@ -54,6 +57,7 @@ struct put {
 	int64_t time;			/* of --raw */
 	bool exact;			/* --time was given */
 	const char *group, *run;	/* of --group-end */
+	int64_t require_ms;
 	bool lease;
 	struct bk_leased *leased;
 };
@@ -105,6 +109,9 @@ option(struct put *o, int key, const char *arg)
 		break;
 	case EXT:
 		o->ext = *arg == '.' ? arg + 1 : arg;
+		break;
+	case REQUIRE_TIMEOUT:
+		o->require_ms = bk_arg_duration("require-timeout", arg);
 		break;
 	case LEASE:
 		o->lease = true;
@@ -209,6 +216,7 @@ put_stream(const struct put *o, struct bk_rbuf *r, struct bk_fan *fan,
 		}
 		bk_progress(n);
 	}
+	bk_fan_require(fan, o->require_ms);
 	if (rc == BK_END)
 		rc = finish(o, fan, bk_stream_end(in), out, f);
 out:
@@ -317,7 +325,8 @@ int
 main(int argc, char *argv[])
 {
 	struct bk_fault f = BK_FAULT_INIT, why = BK_FAULT_INIT;
-	struct put o = { .tags = json_object() };
+	struct put o = { .tags = json_object(),
+		.require_ms = REQUIRE_MS };
 	struct bk_records_out *out = NULL;
 	struct bk_rbuf *r = NULL;
 	struct bk_fan *fan = NULL;

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Make a stream of a text (or '-': standard input), or take its payload out.
 
+Behind the text: members of the header as JSON, those in "end" of the end line.
+
 Written from bk-stream(7) alone, with nothing of bk, so that both sides of the
 format are checked by something that does not share their faults.
 """
@@ -28,14 +30,15 @@ def header(**more):
     return h
 
 
-def make(data, block=1 << 20, **more):
+def make(data, block=1 << 20, end=None, **more):
     body = line(header(**more))
     for i in range(0, len(data), block):
         piece = data[i:i + block]
         body += line({"data": len(piece)}) + piece
     stage = {"stage": "fake", "bytes": len(data),
              "sha256": hashlib.sha256(data).hexdigest()}
-    return seal(body, {"end": "ok", "stages": [stage], "info": {"proof": "exit"}})
+    return seal(body, {"end": "ok", "stages": [stage], "info": {"proof": "exit"},
+                       **(end or {})})
 
 
 def payload(stream):

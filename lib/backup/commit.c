@@ -18,6 +18,7 @@
 #include "commit.h"
 #include "hash.h"
 #include "json.h"
+#include "needs.h"
 #include "note.h"
 #include "when.h"
 
@@ -160,7 +161,7 @@ reserved(const char *key)
 	static const char *const words[] = {
 		"bk", "id", "finished", "key", "bytes", "sha256", "stages",
 		"store", "link", "hold", "suspect", "good", "end", "records",
-		"unreadable", "status", "data", "crc32", NULL
+		"unreadable", "status", "data", "crc32", "requires", NULL
 	};
 	size_t i;
 
@@ -253,6 +254,10 @@ fill(json_t *o, const struct bk_commit *c, json_t *end, const char *sha256,
 	    json_deep_copy(json_object_get(end, "stages")), f) == -1 ||
 	    copy(o, c, "tags", json_object(), f) == -1 ||
 	    bk_json_set(o, "info", make_info(c, end, f), f) == -1)
+		return -1;
+	if (json_object_get(end, "requires") != NULL &&
+	    bk_json_set(o, "requires",
+	    json_incref(json_object_get(end, "requires")), f) == -1)
 		return -1;
 	if (copy_unknown(o, c->plan->header, f) == -1)
 		return -1;
@@ -393,35 +398,46 @@ out:
 	return rc;
 }
 
-/*
- * The manifest is there: a prune that took the parent before it could see the
- * child has left it with nothing to stand on.
- */
+/* ${rec} is listed, yet has lost what it stands on: say so to whoever reads. */
 static int
-look_again(const struct bk_commit *c, struct bk_record *rec,
-    struct bk_fault *f)
+orphan(const struct bk_commit *c, struct bk_record *rec, const char *what,
+    const char *which, struct bk_fault *f)
 {
 	struct bk_fault why = BK_FAULT_INIT;
-	int rc = has_parent(c->store, c->plan->header, f);
-	json_t *note;
+	json_t *note = json_pack("{s:s+++}", "suspect", what, " ", which,
+	    " went while it was stored");
 
-	if (rc == 1)
-		return 0;
-	if (rc == -1) {
-		bk_fault_context(f, "%s is stored; whether its parent is still there",
-		    rec->id);
-		return BK_COMMIT_ORPHAN;
-	}
-	note = json_pack("{s:s+}", "suspect", "its parent went while it was stored: ",
-	    rec->parent);
 	if (note == NULL || bk_note_write(c->ctx, c->store, rec, note,
 	    &why) == -1)
 		c->ctx->log(BK_LOG_ERROR, "cannot mark %s as suspect: %s", rec->id,
 		    note == NULL ? "out of memory" : why.text);
 	json_decref(note);
-	bk_fault_set(f, BK_DATA,
-	    "%s is suspect: its parent %s went while it was stored", rec->id,
-	    rec->parent);
+	bk_fault_set(f, BK_DATA, "%s is suspect: %s %s went while it was stored",
+	    rec->id, what, which);
+	return BK_COMMIT_ORPHAN;
+}
+
+/*
+ * The manifest is there: a prune that took the parent, or the log that it
+ * requires, before it could see this backup has left it with nothing to stand
+ * on.
+ */
+static int
+look_again(const struct bk_commit *c, struct bk_needs *needs,
+    struct bk_record *rec, struct bk_fault *f)
+{
+	const char *missing;
+	int rc = has_parent(c->store, c->plan->header, f);
+
+	if (rc == 0)
+		return orphan(c, rec, "its parent", rec->parent, f);
+	if (rc == 1 && needs != NULL && (rc = bk_needs_look(needs, c->store,
+	    true, &missing, f)) == 0)
+		return orphan(c, rec, "the log that it requires", missing, f);
+	if (rc == 1)
+		return 0;
+	bk_fault_context(f, "%s is stored; whether what it stands on is still there",
+	    rec->id);
 	return BK_COMMIT_ORPHAN;
 }
 
@@ -431,21 +447,27 @@ bk_commit_finish(struct bk_commit *c, const json_t *end, const char *sha256,
 {
 	struct bk_buf text = BK_BUF_INIT(BK_LINE_MAX);
 	json_t *o = json_object(), *e = json_deep_copy(end);
+	struct bk_needs *needs = NULL;
 	int rc = -1;
 
 	if (check_age(c, f) == -1 || check_stages(c, end, sha256, f) == -1 ||
 	    check_parent(c->store, c->plan->header, f) == -1 ||
+	    bk_needs_new(json_object_get(e, "requires"),
+	    bk_json_get_text(c->plan->header, "name"), &needs, f) == -1 ||
+	    (needs != NULL && bk_needs_wait(c->ctx, needs, c->store,
+	    c->plan->require_ms, f) == -1) ||
 	    fill(o, c, e, sha256, f) == -1 ||
 	    bk_record_from(json_incref(o), rec, f) == -1 ||
 	    bk_json_text(o, &text, f) == -1 ||
 	    bk_buf_adds(&text, "\n", f) == -1 ||
 	    commit_both(c, rec, &text, f) == -1)
 		goto out;
-	if ((rc = look_again(c, rec, f)) == 0)
+	if ((rc = look_again(c, needs, rec, f)) == 0)
 		rc = bk_record_set_store(rec, c->store->url, f);
 out:
 	if (rc != 0)
 		bk_record_release(rec);
+	bk_needs_free(needs);
 	json_decref(e);
 	json_decref(o);
 	bk_buf_release(&text);

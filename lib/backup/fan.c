@@ -159,6 +159,12 @@ bk_fan_guard(struct bk_fan *fan, int (*guard)(void *, struct bk_fault *),
 	fan->plan.guard_arg = arg;
 }
 
+void
+bk_fan_require(struct bk_fan *fan, int64_t ms)
+{
+	fan->plan.require_ms = ms;
+}
+
 int
 bk_fan_write(void *arg, const void *p, size_t n, struct bk_fault *f)
 {

@@ -146,7 +146,7 @@ of_commit(const char *key)
 {
 	static const char *const own[] = {
 		"bk", "id", "finished", "key", "bytes", "sha256", "stages",
-		"store", "link", "hold", "suspect", "good", NULL
+		"store", "link", "hold", "suspect", "good", "requires", NULL
 	};
 	size_t i;
 
@@ -180,12 +180,14 @@ bk_fetch_end(const struct bk_record *rec, struct bk_fault *f)
 {
 	json_t *end = json_object();
 	json_t *info = json_object_get(rec->json, "info");
+	json_t *requires = json_object_get(rec->json, "requires");
 
 	if (bk_json_set_text(end, "end", "ok", f) == 0 &&
 	    bk_json_set(end, "stages",
 	    json_deep_copy(json_object_get(rec->json, "stages")), f) == 0 &&
 	    (info == NULL || bk_json_set(end, "info", json_deep_copy(info),
-	    f) == 0))
+	    f) == 0) && (requires == NULL || bk_json_set(end, "requires",
+	    json_deep_copy(requires), f) == 0))
 		return end;
 	json_decref(end);
 	return NULL;

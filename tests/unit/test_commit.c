@@ -259,6 +259,45 @@ test_parent(void)
 	bk_store_close(s);
 }
 
+/* So it is with the log that a base backup requires. */
+static void
+test_requires(void)
+{
+	static const char log[] = "app/wal/7/00000001/000000010000000000000002-";
+	struct bk_store *s = hooked_open("requires");
+	struct bk_list_req req = BK_LIST_REQ_INIT;
+	struct bk_list list = BK_LIST_INIT;
+	struct bk_buf key = BK_BUF_INIT(1024);
+	struct bk_record rec;
+	struct bk_fault f;
+	json_t *end = good_end();
+
+	(void)json_object_set_new(end, "requires", json_pack("[s]", log));
+	ok(commit(s, end, 0, &rec, &f) == -1 && f.status == BK_DATA &&
+	    strstr(f.text, log) != NULL, "no such log: %s", f.text);
+	ok_int(hooked_count(s, ""), 0, "the store is empty");
+	(void)bk_buf_addf(&key, &f, "%s0123456789abcdef.gz", log);
+	hooked_put(s, key.p, "x");
+	ok(commit(s, end, 0, &rec, &f) == 0, "it is there: %s", f.text);
+	ok(json_equal(json_object_get(rec.json, "requires"),
+	    json_object_get(end, "requires")), "the record says so");
+	bk_record_release(&rec);
+
+	hooks.lose = key.p;
+	hooks.on_put = ".bk/manifest/";
+	ok(commit(s, end, 0, &rec, &f) == BK_COMMIT_ORPHAN &&
+	    f.status == BK_DATA, "it went: %s", f.text);
+	hooks.on_put = NULL;
+	f = (struct bk_fault)BK_FAULT_INIT;
+	ok(bk_list_read(&ctx, s, &req, &list, &f) == 0 && list.len == 2 &&
+	    strstr(bk_json_get_text(list.rec[1].json, "suspect"), log) != NULL,
+	    "listed, suspect, and says why");
+	bk_list_release(&list);
+	bk_buf_release(&key);
+	json_decref(end);
+	bk_store_close(s);
+}
+
 static void
 test_ambiguous(void)
 {
@@ -467,6 +506,7 @@ main(void)
 	test_guard();
 	test_refused();
 	test_parent();
+	test_requires();
 	test_ambiguous();
 	test_clock();
 	test_fetch();

@@ -1,0 +1,95 @@
+# What the end line requires is in the store before the backup is listed, or
+# the backup is not listed.
+
+load helper
+
+setup() {
+	own_store
+	D=app/wal/7291000000000000001/00000001
+	A=$D/000000010000000000000002- B=$D/000000010000000000000003-
+	python3 "$root/tests/mkstream.py" hello '{"end":{"requires":["'$A'","'$B'"]}}' > in
+	mkdir -p store/$D
+}
+
+# An object under prefix $1 of store $2.
+wal() { mkdir -p "${2:-store}/$D" && : > "${2:-store}/${1}0123456789abcdef.gz"; }
+
+# Member $1 of the object on the first line of standard input.
+member() {
+	python3 -c 'import json, sys
+print(json.dumps(json.loads(sys.stdin.readline()).get(sys.argv[1]), separators=(",", ":")))' "$1"
+}
+
+# Nothing was stored but WAL.
+only_wal() { [ -z "$(find "${1:-store}" -type f ! -path '*/wal/*')" ]; }
+
+@test "all there: listed, and the record says what it requires" {
+	wal "$A"
+	wal "$B"
+	run -0 --separate-stderr bash -c 'bk-put "$S" < in'
+	[ "$(member requires <<< "${lines[0]}")" = "[\"$A\",\"$B\"]" ]
+	[ "$(member requires < store/.bk/manifest/app/*.json)" = "[\"$A\",\"$B\"]" ]
+	bk-get <<< "${lines[0]}" | tail -n 1 | grep -o '{"end".*' > end
+	[ "$(member requires < end)" = "[\"$A\",\"$B\"]" ]
+	bk-get <<< "${lines[0]}" | head -n 1 > header
+	[ "$(member requires < header)" = null ]
+}
+
+@test "it waits for what comes late" {
+	wal "$A"
+	mkfifo said
+	bash -c 'exec bk-put -v "$S" < in' 2> said > out 3>&- &
+	exec 7< said
+	while read -r -t 30 -u 7 line; do
+		case $line in *"waiting for '$B*'"*) break ;; esac
+	done
+	[ -n "$line" ]
+	nothing_listed store
+	wal "$B"
+	wait $!
+	exec 7<&-
+	[ "$(member name < out)" = '"app"' ]
+}
+
+@test "it does not wait for ever, and then stores nothing" {
+	wal "$B"
+	run -65 --separate-stderr bash -c 'bk-put --require-timeout 1s "$S" < in'
+	one_line
+	said "nothing stored: the backup requires '$A*', which did not come into $S in time"
+	only_wal
+	[ "$(member end <<< "$output")" = '"failed"' ]
+}
+
+@test "each store has it, or does not list the backup" {
+	mkdir two
+	wal "$A" && wal "$B" && wal "$A" two
+	run -65 --separate-stderr bash -c 'bk-put --require-timeout 1s "$S" "file://$PWD/two" < in'
+	said "stored in 1 of 2 stores"
+	only_wal two
+	[ "$(bk-list --plain "$S" | wc -l)" -eq 1 ]
+}
+
+@test "stopped while it waits it leaves nothing" {
+	mkfifo said
+	bash -c 'exec bk-put -v "$S" < in' 2> said > out 3>&- &
+	pid=$!
+	exec 7< said
+	while read -r -t 30 -u 7 line; do
+		case $line in *"waiting for"*) break ;; esac
+	done
+	kill -TERM $pid
+	run -143 wait $pid
+	exec 7<&-
+	only_wal
+}
+
+@test "a list that nobody can wait for is refused" {
+	for bad in '"x"' '{}' '[1]' '["x"]' "[\"${A%-}\"]" "[\"other${A#app}\"]" '["app/wal/7/00000001/x-"]'; do
+		python3 "$root/tests/mkstream.py" hello "{\"end\":{\"requires\":$bad}}" > in
+		run -65 --separate-stderr bash -c 'bk-put "$S" < in'
+		said "end line: 'requires'"
+	done
+	python3 "$root/tests/mkstream.py" hello '{"requires":["nonsense"],"end":{"requires":[]}}' > in
+	run -0 --separate-stderr bash -c 'bk-put "$S" < in'
+	[ "$(member requires <<< "${lines[0]}")" = "[]" ]
+}
