@@ -34,7 +34,7 @@
 enum {
 	OPT_TIMEOUT = 256, OPT_MAX_BYTES, OPT_ALLOW_EMPTY, OPT_EXCLUDE,
 	OPT_SKIP_UNREADABLE, OPT_SOURCE_ENV, OPT_AS, OPT_EXT, OPT_TRIGGER,
-	OPT_RUN, OPT_GROUP, OPT_LIST, OPT_UNLESS, OPT_STORE
+	OPT_RUN, OPT_GROUP, OPT_LIST, OPT_UNLESS, OPT_STORE, OPT_CHECK
 };
 
 static const struct bk_opt opts[] = {
@@ -59,6 +59,7 @@ static const struct bk_opt opts[] = {
 	{ OPT_RUN, "run", "ID", "the run that this backup is part of", 0 },
 	{ OPT_GROUP, "group", "NAME", "the group of that run", 0 },
 	{ OPT_LIST, "list", NULL, "no dump: name what the source is made of", 0 },
+	{ OPT_CHECK, "check", NULL, "no dump: look whether one could be made", 0 },
 	BK_OPT_COMMON
 };
 
@@ -77,7 +78,7 @@ struct job {
 	size_t nstores;
 	const char *source, *name, *trigger, *run, *group;
 	const char *unless;		/* a hash, or NULL */
-	bool list;
+	bool list, check;
 	unsigned long long max_bytes;
 	int64_t timeout, started;
 	json_t *tags;
@@ -196,6 +197,9 @@ take_option(struct job *j, int key, const char *arg, struct bk_fault *f)
 		    "--run '%.100s' is no ULID", arg);
 	case OPT_LIST:
 		j->list = true;
+		return 0;
+	case OPT_CHECK:
+		j->check = true;
 		return 0;
 	default:
 		return take_name(&j->group, "group", arg, f);
@@ -426,6 +430,33 @@ out:
 	return rc;
 }
 
+/* Open the source and close it: an object tells what would be dumped. */
+static int
+look(struct job *j, struct bk_fault *f)
+{
+	const struct bk_dump *d = &j->dump;
+	struct bk_uri uri = BK_URI_INIT;
+	json_t *o = NULL;
+	int rc = -1;
+
+	j->req.ctx = bk_ctx;
+	j->req.deadline = bk_ctx->mono() + j->timeout;
+	j->req.uri = &uri;
+	j->req.check = true;
+	if (bk_uri_parse(j->source, &uri, f) == 0 &&
+	    bk_dump_open(&j->dump, &j->req, f) == 0 &&
+	    (o = json_pack("{s:s, s:s, s:s, s:s, s:O, s:O}", "check", "ok",
+	    "name", j->name != NULL ? j->name : d->name, "engine", d->engine,
+	    "ext", d->ext, "source", d->source, "info", d->info)) != NULL)
+		rc = bk_json_write(STDOUT_FILENO, o, "standard output", f);
+	if (rc == -1)
+		(void)bk_fault_set(f, BK_IO, "out of memory");
+	json_decref(o);
+	bk_dump_close(&j->dump);
+	bk_uri_release(&uri);
+	return rc;
+}
+
 /* A line of JSON for each part of the source. */
 static int
 list(struct job *j, struct bk_fault *f)
@@ -464,8 +495,8 @@ main(int argc, char *argv[])
 	bk_init(&prog, argc, argv);
 	if (parse(&j, &f) == -1)
 		bk_usage_fault(&f);
-	if (j.list) {
-		(void)list(&j, &f);
+	if (j.list || j.check) {
+		(void)(j.list ? list(&j, &f) : look(&j, &f));
 		json_decref(j.tags);
 		return bk_exit(&f);
 	}

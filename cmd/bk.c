@@ -33,6 +33,7 @@ static const struct {
 	{ "restore", "STORE --into TARGET", "restore the newest backup, or --at, --id", bk_verb_restore },
 	{ "restore", "JOB", "restore what a job has backed up", bk_verb_restore },
 	{ "status", "[JOB]", "how the jobs of the schedule file stand", NULL },
+	{ "doctor", "[JOB]", "is everything there that backups want?", NULL },
 	{ "list", "STORE", "what there is", NULL },
 	{ "tag", "", "add tags and holds to the records on standard input", NULL },
 	{ "get", "", "fetch a backup as a stream, or --raw", NULL },

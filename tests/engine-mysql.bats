@@ -345,7 +345,7 @@ fake_tool() {
 @test "a missing right is named before the dump" {
 	sql -e "CREATE USER low@127.0.0.1 IDENTIFIED BY 'low'; GRANT SELECT ON app.t TO low@127.0.0.1"
 	u=mariadb://low@127.0.0.1:$MARIADB_PORT
-	MYSQL_PWD=low run -77 --separate-stderr bk-dump "$u/app"
+	MYSQL_PWD=low run -77 --separate-stderr bk-dump --check "$u/app"
 	said "GRANT SELECT, TRIGGER, EVENT ON \`app\`.* TO 'low'@'127.0.0.1'"
 	sql -e "GRANT SELECT ON app.* TO low@127.0.0.1"
 	MYSQL_PWD=low run -77 --separate-stderr bk-dump "$u/app"

@@ -193,6 +193,30 @@ print(urllib.parse.quote(sys.argv[1], safe=""))' "$name")"?host=$PGHOST&sslmode=
 	said '--no-role-passwords'
 }
 
+@test "--check: tool, server and every right that a dump would want, and no dump" {
+	run -0 --separate-stderr bk-dump --check postgres:///app
+	[[ "$output" == '{"check":"ok","name":"app","engine":"postgres","ext":"dump",'*'"tool":"pg_dump '* ]]
+	[ "${#lines[@]}" -eq 1 ]
+	run -77 --separate-stderr bk-dump --check "$low/app?password-file=low.pw"
+	said "role 'low' may not read 3 tables or sequences of database 'app', such as public."
+	said 'GRANT pg_read_all_data TO low'
+	q app 'GRANT pg_read_all_data TO low'
+	run -77 --separate-stderr bk-dump --check "$low/app?password-file=low.pw"
+	said "role 'low' may not read 1 large objects"
+	q app 'GRANT SELECT ON LARGE OBJECT 70001 TO low; ALTER TABLE t ENABLE ROW LEVEL SECURITY'
+	run -77 --separate-stderr bk-dump --check "$low/app?password-file=low.pw"
+	said 'ALTER ROLE low BYPASSRLS'
+	q app 'ALTER TABLE t DISABLE ROW LEVEL SECURITY'
+	# What it says is enough, is.
+	run -0 --separate-stderr bk-dump --check "$low/app?password-file=low.pw"
+	bk-dump "$low/app?password-file=low.pw" > s
+	q app 'REVOKE pg_read_all_data FROM low; REVOKE SELECT ON LARGE OBJECT 70001 FROM low'
+	run -0 --separate-stderr bk-dump --check "postgres:///?each=yes"
+	run -77 --separate-stderr bk-dump --check "$low/?each=yes&password-file=low.pw"
+	run -69 --separate-stderr bk-dump --check postgres://127.0.0.1:1/app
+	run -66 --separate-stderr bk-dump --check postgres:///none
+}
+
 @test "the password is in no argument, no environment, no output" {
 	tool pg_dump <<-'EOT'
 	ps -eo args > ps.seen

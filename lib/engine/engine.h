@@ -39,6 +39,8 @@ struct bk_dump_req {
 	const char *const *stores;	/* where it goes, NULL-ended: increments */
 	bool skip_unreadable;
 	bool allow_empty;
+	bool check;			/* no run follows: open looks at every right
+					   that it would want, and changes nothing */
 	int64_t deadline;		/* by ctx->mono(), 0: none */
 };
 

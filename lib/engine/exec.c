@@ -7,6 +7,7 @@
  * As a target the command reads a verified file on its standard input: what
  * it does with it cannot be undone.
  */
+#include <limits.h>
 #include <string.h>
 
 #include "child.h"
@@ -52,6 +53,7 @@ exec_dump_open(struct bk_dump *d, struct bk_fault *f)
 {
 	const struct bk_dump_req *req = d->req;
 	const struct bk_engine_ops *as = NULL;
+	char path[PATH_MAX];
 	const char *base;
 
 	if (req->args == NULL || req->args[0] == NULL)
@@ -75,6 +77,10 @@ exec_dump_open(struct bk_dump *d, struct bk_fault *f)
 		memcpy(d->ext, "bin", sizeof("bin"));
 	else if (find_ext(d, as, f) == -1)
 		return -1;
+	if (req->check && bk_tool_find(req->ctx, req->args[0], path,
+	    sizeof(path)) == BK_ABSENT_TOOL)
+		return bk_fault_set(f, BK_UNAVAILABLE, "'%s' is not found",
+		    req->args[0]);
 	base = strrchr(req->args[0], '/');
 	if (bk_json_set_text(d->source, "host", req->ctx->host, f) == -1)
 		return -1;

@@ -108,6 +108,12 @@ int bk_pg_class(const char *said, int other);
 /* Where ${f} tells of a missing right, add how ${user} gets it. */
 void bk_pg_remedy(struct bk_fault *f, const char *user);
 
+/*
+ * May the role read all of database ${db} that a dump reads?  0, or -1 with
+ * ${f} set: 77, the missing grant named.
+ */
+int bk_pg_rights(const struct bk_pg *pg, const char *db, struct bk_fault *f);
+
 /* Append ${s} as an SQL literal or identifier, quoted. */
 int bk_pg_literal(struct bk_buf *b, const char *s, struct bk_fault *f);
 int bk_pg_ident(struct bk_buf *b, const char *s, struct bk_fault *f);

@@ -135,7 +135,8 @@ choose(struct bk_dump *d, struct dump *p, struct bk_fault *f)
 	enum format i;
 
 	p->format = p->pg.db == NULL ? ALL : CUSTOM;
-	if (bk_uri_opt(d->req->uri, "each") != NULL)
+	/* Looked at, it is all databases and the roles. */
+	if (bk_uri_opt(d->req->uri, "each") != NULL && !d->req->check)
 		return bk_fault_set(f, BK_USAGE, "'%s': ?each=yes is for a job; "
 		    "'bk-dump --list' names what it stands for",
 		    d->req->uri->text);
@@ -284,6 +285,23 @@ describe(struct bk_dump *d, struct dump *p, const char *tool,
 	return 0;
 }
 
+/* Every right that the tool will want, in each database that it dumps. */
+static int
+check_rights(struct bk_dump *d, struct dump *p, struct bk_fault *f)
+{
+	json_t *db;
+	size_t i;
+
+	if (!d->req->check || p->roles)
+		return 0;
+	if (p->format != ALL)
+		return bk_pg_rights(&p->pg, p->pg.db, f);
+	json_array_foreach(json_object_get(p->server, "databases"), i, db)
+		if (bk_pg_rights(&p->pg, json_string_value(db), f) == -1)
+			return -1;
+	return 0;
+}
+
 int
 bk_pg_dump_open(struct bk_dump *d, struct bk_fault *f)
 {
@@ -296,6 +314,7 @@ bk_pg_dump_open(struct bk_dump *d, struct bk_fault *f)
 	if (bk_pg_open(&p->pg, d->req->ctx, d->req->uri, d->req->source_env,
 	    d->req->deadline, f) == -1 ||
 	    choose(d, p, f) == -1 || ask(d, p, f) == -1 ||
+	    check_rights(d, p, f) == -1 ||
 	    bk_pg_tool(&p->pg, p->format == ALL ? "pg_dumpall" : "pg_dump",
 	    bk_json_get_int(p->server, "num"), p->tool, &tool, f) == -1 ||
 	    describe(d, p, bk_buf_text(&tool), f) == -1)

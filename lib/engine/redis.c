@@ -326,12 +326,15 @@ have_saved(struct bk_dump *d, struct bk_fault *f)
 	if (primary == -1)
 		return -1;
 	if (how == NULL)
-		return bk_redis_wait(d->req, k->server, &k->info, f);
+		return d->req->check ? 0 :
+		    bk_redis_wait(d->req, k->server, &k->info, f);
 	(void)bk_redis_field(bk_buf_text(&k->info), "role", role, sizeof(role));
 	if (strcmp(role, "slave") != 0 && !primary)
 		return bk_fault_set(f, BK_CONFIG,
 		    "'%s' is a primary, and a save costs it memory and time: ask a replica, or say ?primary=yes",
 		    bk_redis_name(k->server));
+	if (d->req->check)
+		return 0;
 	was = stat(k->path, &before) == 0;
 	if (bk_redis_save(d->req, k->server, how, &k->info, f) == -1)
 		return -1;
