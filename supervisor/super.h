@@ -72,7 +72,9 @@ struct bk_sup_task {
 
 struct bk_sup_client {
 	int fd;
-	int64_t until;			/* boot clock: its request has come by then */
+	int64_t until;			/* boot clock: away by then; 0: no limit */
+	bool asked;			/* its request has come */
+	bool last;			/* all is said: hang up when it is sent */
 	struct bk_buf in, out;
 	char title[BK_NAME_MAX + 1];	/* of the job that it waits for, or "" */
 	char run[BK_ULID_LEN + 1];

@@ -23,6 +23,7 @@
 #include "when.h"
 
 #define OUTPUT_MAX 65536
+#define AGAIN_MS (10 * 60 * 1000)
 
 /* The system calls.  0 or an errno. */
 static int
@@ -297,18 +298,21 @@ static void
 look_ended(struct bk_sup *s, struct bk_sup_task *t, struct bk_sup_child *c,
     int status)
 {
+	const struct bk_ledger_state *l = bk_ledger_find(s->states, s->nstates,
+	    c->title);
 	struct bk_fault f = BK_FAULT_INIT;
+	int64_t now = s->ctx->now();
 
 	s->worst = worse(s->worst, status);
 	if (t == NULL)
 		return;
 	t->look = NULL;
 	t->recalled = true;
-	/* Whatever it could not put right is not looked at without end. */
-	t->look_again = s->ctx->now() + 10 * 60000;
-	if (bk_remember_age(s->jobs->state, c->title, s->ctx->now(), &t->age,
-	    &f) == -1)
+	if (bk_remember_age(s->jobs->state, c->title, now, &t->age, &f) == -1)
 		s->ctx->log(BK_LOG_WARN, "job '%s': %s", c->title, f.text);
+	/* What it could not put right is not looked at without end. */
+	t->look_again = (l != NULL && l->open) ||
+	    bk_due_stale(s->due, t->job, l, &t->age) <= now ? now + AGAIN_MS : 0;
 }
 
 static void

@@ -107,6 +107,8 @@ bk_sup_accept(struct bk_sup *s)
 
 	if (fd == -1)
 		return;
+	/* Who has just gone leaves room. */
+	bk_sup_clients(s);
 	if (s->nclients == BK_SUP_CLIENTS) {
 		(void)close(fd);
 		return;
@@ -132,6 +134,9 @@ flush(struct bk_sup_client *c)
 		else
 			client_close(c);
 	}
+	/* Its own end follows: what it still sends is read and dropped. */
+	if (c->fd != -1 && c->last)
+		(void)shutdown(c->fd, SHUT_WR);
 }
 
 /* Say ${o}, whose reference is taken, and hang up where that was all. */
@@ -144,11 +149,12 @@ say(struct bk_sup_client *c, json_t *o, bool last)
 	    bk_buf_adds(&c->out, "\n", &f) == -1))
 		client_close(c);
 	json_decref(o);
-	flush(c);
-	if (last && c->fd != -1)
-		(void)shutdown(c->fd, SHUT_RD);
-	if (last)
+	if (last) {
+		c->last = c->asked = true;
 		c->title[0] = '\0';
+		c->until = bk_sup_boot() + REQUEST_MS;
+	}
+	flush(c);
 }
 
 static void
@@ -223,6 +229,7 @@ request(struct bk_sup *s, struct bk_sup_client *c, const char *line, size_t n)
 	const char *job = bk_json_get_text(o, "job");
 	struct bk_sup_task *t = NULL;
 
+	c->asked = true;
 	c->until = 0;
 	if (what != NULL && strcmp(what, "status") == 0)
 		say(c, status_of(s), true);
@@ -254,16 +261,16 @@ bk_sup_client(struct bk_sup *s, struct bk_sup_client *c, short events)
 	n = recv(c->fd, piece, sizeof(piece), 0);
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
 		return;
-	/* Its end of sending is not the end of its listening. */
 	if (n <= 0) {
-		if (c->until != 0 || n == -1 || events & (POLLHUP | POLLERR) ||
-		    c->title[0] == '\0')
-			client_close(c);
-		else
+		/* Who waits may end its sending; gone it is with POLLHUP. */
+		if (n == 0 && c->title[0] != '\0' &&
+		    !(events & (POLLHUP | POLLERR)))
 			c->in.max = 0;
+		else
+			client_close(c);
 		return;
 	}
-	if (c->until == 0)
+	if (c->asked)
 		return;
 	if (bk_buf_add(&c->in, piece, (size_t)n, &f) == -1)
 		refuse(c, BK_USAGE, "the request is longer than 64 KiB");

@@ -145,7 +145,8 @@ act(struct bk_sup *s, struct bk_sup_task *t)
 			leave_slot(t);
 		return;
 	}
-	queue(t, "schedule", &want);
+	queue(t, t->job->schedule != NULL ? "schedule" : t->at_start ? "start" :
+	    "watch", &want);
 	bk_sup_enter(s, t, BK_LEDGER_DUE, want.slot, NULL);
 }
 

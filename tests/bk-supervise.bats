@@ -1,38 +1,10 @@
 load helper
+load supervise
 
 setup() {
-	own_store
-	cat > bk.conf <<-END
-	state = "$PWD/state"
-	tz = "Europe/Berlin"
-	store "one" { url = "$S" }
-	END
-	export BK_CONF=$PWD/bk.conf
+	supervise_setup
 	check=(run --separate-stderr bk-supervise --check)
 	once=(run --separate-stderr bk-supervise --once)
-}
-
-# Add a job to the schedule file: its name, then words on standard input.
-job() {
-	{ echo "job \"$1\" {"; cat; echo "}"; } >> bk.conf
-}
-
-# A job that says in the file ran-NAME that it ran; more words follow.
-quick() {
-	job "$1" <<-END
-	run = "sh -c 'echo >> \$PWD/ran-$1'"
-	$2
-	END
-}
-
-# How often it ran.
-ran() {
-	if [ -e "ran-$1" ]; then wc -l < "ran-$1"; else echo 0; fi
-}
-
-# Lines of the ledger of job ${1} with event ${2}.
-events() {
-	grep -c "\"job\":\"$1\",\"event\":\"$2\"" state/ledger
 }
 
 at() {
@@ -111,7 +83,7 @@ print(o[0]["job"], o[0]["prunes"], o[0]["zone"], o[0]["max-age"], o[1]["prunes"]
 	run -0 --separate-stderr at '2026-03-11 02:15:00Z' bk-supervise --once
 	[ "$(events app committed)" -eq 2 ]
 	tail -n 1 state/ledger | grep -q '"slot":"2026-03-11T02:15:00Z",.*"trigger":"schedule"'
-	[ "$(find store/.bk/manifest -name '*.json' | wc -l)" -eq 2 ]
+	[ "$(manifests)" -eq 2 ]
 }
 
 @test "--once after a stop: one run, the other slots are entered as missed" {
@@ -239,7 +211,6 @@ print(o[0]["job"], o[0]["prunes"], o[0]["zone"], o[0]["max-age"], o[1]["prunes"]
 	command = { "cat", "$PWD/data" }
 	store = "one"
 	END
-	manifests() { find store/.bk/manifest -name '*.json' | wc -l; }
 	"${once[@]}"
 	[ "$status" -eq 0 ] && [ "$(manifests)" -eq 1 ]
 	"${once[@]}"
@@ -340,7 +311,7 @@ print(o[0]["job"], o[0]["prunes"], o[0]["zone"], o[0]["max-age"], o[1]["prunes"]
 	rm -r state
 	"${once[@]}"
 	[ "$status" -eq 0 ]
-	[ "$(find store/.bk/manifest -name '*.json' | wc -l)" -eq 1 ]
+	[ "$(manifests)" -eq 1 ]
 	grep -q '"trigger":"recalled"' state/ledger
 }
 
