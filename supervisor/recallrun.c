@@ -76,7 +76,7 @@ shell(struct bk_recall *c, const struct around *a, const char *command,
 		var[i] = (struct bk_buf)BK_BUF_INIT(16384);
 	rc = bk_buf_addf(&var[0], f, "BK_JOB=%s", a->job->title) == -1 ||
 	    bk_buf_addf(&var[1], f, "BK_ID=%s", p->id) == -1 ||
-	    bk_buf_addf(&var[2], f, "BK_TARGET=%s", p->target) == -1 ||
+	    bk_buf_addf(&var[2], f, "BK_INTO=%s", p->target) == -1 ||
 	    bk_buf_addf(&var[3], f, "BK_EVENT=restore") == -1 ||
 	    bk_buf_addf(&var[4], f, "BK_STATUS=%d", status) == -1 ? -1 : 0;
 	for (i = 0; i < VARS; i++)

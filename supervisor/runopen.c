@@ -37,7 +37,7 @@ environment(struct bk_run *r, const struct bk_ctx *ctx, struct bk_fault *f)
 {
 	static const char *const ours[] = { "BK_EVENT", "BK_JOB", "BK_TRIGGER",
 		"BK_ID", "BK_KEY", "BK_BYTES", "BK_DURATION", "BK_STATUS",
-		"BK_MESSAGE", "BK_OUTCOME", "BK_HOOK_URL", "BK_TARGET" };
+		"BK_MESSAGE", "BK_OUTCOME", "BK_HOOK_URL", "BK_INTO" };
 	size_t i;
 
 	for (i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)

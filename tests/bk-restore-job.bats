@@ -10,7 +10,7 @@ setup() {
 	job "app" {
 	    source = "sqlite://$PWD/app.db"
 	    store = { "one", "two" }
-	    restore-before = 'echo "before \$BK_JOB \$BK_TARGET" >> log'
+	    restore-before = 'echo "before \$BK_JOB \$BK_INTO" >> log'
 	    restore-always = 'echo "always \$BK_STATUS" >> log'
 	}
 	END

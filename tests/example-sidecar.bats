@@ -1,0 +1,62 @@
+load helper
+load s3
+
+# examples/sidecar/bk.conf, from environment variables alone, with a real
+# database server and a real store.
+
+setup_file() {
+	s3_start
+	"$BATS_TEST_DIRNAME/lab/postgres" start "$BATS_FILE_TMPDIR/pg" > "$BATS_FILE_TMPDIR/pg.env" || return 1
+	. "$BATS_FILE_TMPDIR/pg.env"
+	psql -Xq -v ON_ERROR_STOP=1 -d postgres > /dev/null <<-'SQL'
+	CREATE ROLE backup LOGIN PASSWORD 'canary4477';
+	CREATE DATABASE app;
+	\connect app
+	CREATE TABLE t AS SELECT g, md5(g::text) FROM generate_series(1, 1000) g;
+	GRANT pg_read_all_data TO backup;
+	SQL
+	port=$PGPORT
+	export port
+}
+
+teardown_file() {
+	[ -z "${PROXY:-}" ] || kill "$PROXY"
+	"$BATS_TEST_DIRNAME/lab/s3" stop "$BATS_FILE_TMPDIR/s3" || :
+	"$BATS_TEST_DIRNAME/lab/postgres" stop "$BATS_FILE_TMPDIR/pg"
+}
+
+setup() {
+	cd "$BATS_TEST_TMPDIR" || return
+	rules
+	U=s3://bk-sidecar/$BATS_TEST_NUMBER
+	bk-dump --name other fake: | bk-put --create "$U" > other
+	# The whole environment of the container.
+	side="env -i PATH=$PATH HOME=$PWD AWS_ENDPOINT_URL=$AWS_ENDPOINT_URL
+	    AWS_ACCESS_KEY_ID=$AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY=$AWS_SECRET_ACCESS_KEY
+	    AWS_REGION=${AWS_REGION:-us-east-1} BK_CONF=$root/examples/sidecar/bk.conf
+	    BK_STATE=$PWD/state BK_STORE=$U PGPASSWORD=canary4477
+	    BK_SOURCE=postgres://backup@127.0.0.1:$port/app BK_TAG_TIER=test"
+}
+
+@test "what is not set is named" {
+	run -78 --separate-stderr env -u BK_SOURCE BK_CONF="$root/examples/sidecar/bk.conf" BK_STORE="$U" bk-run app
+	said BK_SOURCE
+}
+
+@test "a backup, its health, a restore" {
+	run -0 --separate-stderr $side bk backup app
+	[[ "$output" == *'"outcome":"committed"'* ]]
+	run -0 --separate-stderr bk-list --plain --name app "$U"
+	[[ "$output" == *'"engine":"postgres"'*'"tier":"test"'* ]]
+	[[ "$output" != *canary4477* ]]
+	run --separate-stderr $side bk doctor --once --table
+	echo "$output"
+	[ "$status" -eq 0 ]
+	run -0 --separate-stderr $side bk status --table
+	[[ "${lines[1]}" == "app  fresh "* ]]
+	. "$BATS_FILE_TMPDIR/pg.env"
+	psql -Xq -d postgres -c 'ALTER ROLE backup CREATEDB'
+	run -0 --separate-stderr $side bk restore app --into "postgres://backup@127.0.0.1:$port/copy"
+	[ "$(psql -XAtq -d copy -c 'SELECT count(*), min(md5), max(md5) FROM t')" = \
+	    "$(psql -XAtq -d app -c 'SELECT count(*), min(md5), max(md5) FROM t')" ]
+}
