@@ -202,6 +202,7 @@ struct reading {
 	bk_entry_fn *fn;
 	void *arg;
 	struct bk_entries_cost *cost;
+	bk_brief_fn *brief;		/* instead of ${fn}; or NULL */
 };
 
 /* Does this fault hide one object only, or is the store in trouble? */
@@ -275,6 +276,20 @@ belongs(const struct reading *r, const struct bk_entry *e,
 	return bk_record_set_store(rec, r->s->url, f);
 }
 
+/* Hand it over, as a whole or in brief. */
+static int
+give(const struct reading *r, const struct bk_entry *e, struct bk_record *rec,
+    unsigned int bad, bool whole, struct bk_fault *f)
+{
+	struct bk_brief b;
+
+	if (r->brief == NULL)
+		return r->fn(r->arg, e, rec, bad, whole, f);
+	if (rec != NULL)
+		bk_brief_of(rec, &b);
+	return r->brief(r->arg, e, rec != NULL ? &b : NULL, bad, f);
+}
+
 /* Read a manifest.  0, BK_ABSENT (it was deleted meanwhile), or -1. */
 static int
 read_manifest(const struct reading *r, const struct bk_entry *e,
@@ -306,12 +321,12 @@ fetch(const struct reading *r, const struct bk_entry *e, struct bk_fault *f)
 		goto out;
 	if ((rc = read_manifest(r, e, bk_buf_text(&key), &rec, &why)) == 0) {
 		if ((rc = merge_notes(r, e, &rec, &bad, &whole, f)) == 0)
-			rc = r->fn(r->arg, e, &rec, bad, whole, f);
+			rc = give(r, e, &rec, bad, whole, f);
 	} else if (rc == BK_ABSENT) {
 		rc = 0;
 	} else if (one_object(&why)) {
 		unreadable(r, bk_buf_text(&key), &why);
-		rc = r->fn(r->arg, e, NULL, 0, false, f);
+		rc = give(r, e, NULL, 0, false, f);
 	} else
 		*f = why;
 out:
@@ -355,7 +370,64 @@ from_snapshot(void *arg, struct bk_record *rec, const json_t *notes,
 	e->done = true;
 	if (belongs(r, e, rec, f) == -1)
 		return -1;
-	return r->fn(r->arg, e, rec, 0, true, f);
+	return give(r, e, rec, 0, true, f);
+}
+
+/* The same of notes that were not built. */
+static bool
+same_notes_text(const struct bk_entry *e, const struct bk_json_part *notes)
+{
+	size_t i, at = sizeof(BK_MANIFESTS) - 1 + strlen(e->k.name) + 1 +
+	    BK_ULID_LEN + 1;
+	const char *p = notes->p;
+	struct bk_json_part v;
+
+	for (i = 0; bk_json_pick_next(&p, notes->p + notes->n, &v) == 1; i++)
+		if (i == e->nnotes || v.kind != '"' || v.n != BK_ULID_LEN ||
+		    strncmp(e->notes[i] + at, v.p, BK_ULID_LEN) != 0)
+			return false;
+	return i == e->nnotes;
+}
+
+static int
+skim_line(void *arg, const char *line, size_t n, struct bk_fault *f)
+{
+	const struct reading *r = arg;
+	struct bk_json_part notes;
+	struct bk_entry *e;
+	struct bk_brief b;
+
+	if (bk_brief_pick(line, n, &b, &notes) == -1)
+		return 1;
+	e = bk_entries_find(r->es, b.name, b.id);
+	if (e == NULL || e->done || !same_notes_text(e, &notes)) {
+		r->cost->stale++;
+		return 0;
+	}
+	e->done = true;
+	return r->brief(r->arg, e, &b, 0, f);
+}
+
+static int
+read_entries(struct reading *r, bool skim, struct bk_fault *f)
+{
+	struct bk_entry *e;
+	size_t i;
+
+	*r->cost = (struct bk_entries_cost){ 0, 0 };
+	if (r->es->len > BK_SNAPSHOT_MIN && bk_snapshot_read(r->ctx, r->s,
+	    from_snapshot, skim ? skim_line : NULL, r, f) == -1)
+		return -1;
+	for (i = 0; i < r->es->len; i++) {
+		e = &r->es->e[i];
+		if (e->done)
+			continue;
+		r->cost->fetched++;
+		e->done = true;
+		if (fetch(r, e, f) == -1)
+			return -1;
+	}
+	return 0;
 }
 
 int
@@ -363,20 +435,17 @@ bk_entries_read(const struct bk_ctx *ctx, struct bk_store *s,
     struct bk_entries *es, bk_entry_fn *fn, void *arg,
     struct bk_entries_cost *cost, struct bk_fault *f)
 {
-	struct reading r = { ctx, s, es, fn, arg, cost };
-	size_t i;
+	struct reading r = { ctx, s, es, fn, arg, cost, NULL };
 
-	*cost = (struct bk_entries_cost){ 0, 0 };
-	if (es->len > BK_SNAPSHOT_MIN &&
-	    bk_snapshot_read(ctx, s, from_snapshot, &r, f) == -1)
-		return -1;
-	for (i = 0; i < es->len; i++) {
-		if (es->e[i].done)
-			continue;
-		cost->fetched++;
-		es->e[i].done = true;
-		if (fetch(&r, &es->e[i], f) == -1)
-			return -1;
-	}
-	return 0;
+	return read_entries(&r, false, f);
+}
+
+int
+bk_entries_skim(const struct bk_ctx *ctx, struct bk_store *s,
+    struct bk_entries *es, bool whole, bk_brief_fn *fn, void *arg,
+    struct bk_entries_cost *cost, struct bk_fault *f)
+{
+	struct reading r = { ctx, s, es, NULL, arg, cost, fn };
+
+	return read_entries(&r, !whole, f);
 }

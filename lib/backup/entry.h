@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "brief.h"
 #include "ctx.h"
 #include "list.h"
 #include "record.h"
@@ -67,6 +68,18 @@ typedef int bk_entry_fn(void *arg, const struct bk_entry *e,
  */
 int bk_entries_read(const struct bk_ctx *ctx, struct bk_store *s,
     struct bk_entries *es, bk_entry_fn *fn, void *arg,
+    struct bk_entries_cost *cost, struct bk_fault *f);
+
+/*
+ * A backup in brief.  ${b} is NULL where the manifest cannot be read; its
+ * flags say where it is of a later version.
+ */
+typedef int bk_brief_fn(void *arg, const struct bk_entry *e,
+    const struct bk_brief *b, unsigned int bad_notes, struct bk_fault *f);
+
+/* As bk_entries_read.  ${whole}: each must come with its record. */
+int bk_entries_skim(const struct bk_ctx *ctx, struct bk_store *s,
+    struct bk_entries *es, bool whole, bk_brief_fn *fn, void *arg,
     struct bk_entries_cost *cost, struct bk_fault *f);
 
 /* A ULID and then ${end} at ${s}?  It is copied to ${out}. */

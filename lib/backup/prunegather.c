@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "json.h"
-#include "marks.h"
 #include "prunework.h"
 #include "snapshot.h"
 
@@ -20,6 +19,9 @@ struct gathering {
 	struct bk_prune *p;
 	const struct bk_prune_req *req;
 	json_t *wanted;			/* second round: these ids alone; or NULL */
+	bool whole;			/* some rule asks for tags */
+	struct bk_buf last_text;	/* of a source, and what it is held as */
+	const char *last;
 };
 
 /* One copy of ${text} for all that have it.  NULL on no memory. */
@@ -33,34 +35,58 @@ shared(struct bk_prune *p, const char *text, struct bk_fault *f)
 	return at != NULL ? json_object_iter_key(at) : NULL;
 }
 
+/* The same source is the same text, whatever the order of its members. */
 static int
-source_of(struct bk_prune *p, const json_t *rec, const char **source,
+source_of(struct gathering *g, const struct bk_brief *b, const char **source,
     struct bk_fault *f)
 {
-	const json_t *o = json_object_get(rec, "source");
+	const json_t *o = b->rec == NULL ? NULL :
+	    json_object_get(b->rec->json, "source");
+	struct bk_fault none = BK_FAULT_INIT;
+	json_t *parsed = NULL;
 	char *text;
 
 	*source = NULL;
-	if (!json_is_object(o))
+	if (b->source != NULL) {
+		/* Most are that of the record before. */
+		if (g->last != NULL && b->source_len == g->last_text.len &&
+		    memcmp(b->source, g->last_text.p, b->source_len) == 0) {
+			*source = g->last;
+			return 0;
+		}
+		bk_buf_reset(&g->last_text);
+		g->last = NULL;
+		if (bk_buf_add(&g->last_text, b->source, b->source_len, f) == -1)
+			return -1;
+		o = parsed = bk_json_parse(b->source, b->source_len, "source",
+		    &none);
+	}
+	if (o == NULL && b->source == NULL)
 		return 0;
-	if ((text = json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS)) == NULL)
+	/* One that is no JSON after all is as its text tells. */
+	text = o == NULL ? strndup(b->source, b->source_len) :
+	    json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS);
+	json_decref(parsed);
+	if (text == NULL)
 		return bk_fault_set(f, BK_IO, "out of memory");
-	*source = shared(p, text, f);
+	*source = shared(g->p, text, f);
 	free(text);
+	if (b->source != NULL)
+		g->last = *source;
 	return *source != NULL ? 0 : -1;
 }
 
 /* Which queries of its rule match, while the record is at hand. */
 static int
 match_tags(const struct gathering *g, struct bk_prune_item *it,
-    const struct bk_record *rec, struct bk_fault *f)
+    const struct bk_brief *b, struct bk_fault *f)
 {
 	const struct bk_policy *rule = bk_prune_rule(g->p, it);
 	size_t i;
 	int rc;
 
 	for (i = 0; i < rule->ntags; i++) {
-		if ((rc = bk_query_match(rule->query[i], rec, f)) == -1)
+		if ((rc = bk_query_match(rule->query[i], b->rec, f)) == -1)
 			return -1;
 		if (rc == 1)
 			it->tags |= 1U << i;
@@ -70,22 +96,19 @@ match_tags(const struct gathering *g, struct bk_prune_item *it,
 
 /* What a readable record tells beside its keys. */
 static int
-describe(const struct gathering *g, struct bk_prune_item *it,
-    const struct bk_record *rec, struct bk_fault *f)
+describe(struct gathering *g, struct bk_prune_item *it,
+    const struct bk_brief *b, struct bk_fault *f)
 {
-	struct bk_retain_in in = bk_retain_of(rec);
-
-	it->time = in.time;
-	it->stored = in.stored;
-	it->bytes = in.bytes;
-	it->flags = in.flags & ~BK_RETAIN_PAYLOAD;	/* looked for later */
-	if (rec->parent != NULL)
-		memcpy(it->parent, rec->parent, BK_ULID_LEN + 1);
-	if ((it->key = strdup(rec->key)) == NULL)
+	it->time = b->time;
+	it->stored = b->stored;
+	it->bytes = b->bytes;
+	it->flags = b->flags & ~BK_RETAIN_PAYLOAD;	/* looked for later */
+	memcpy(it->parent, b->parent, sizeof(it->parent));
+	if ((it->key = strdup(b->key)) == NULL)
 		return bk_fault_set(f, BK_IO, "out of memory");
-	if (source_of(g->p, rec->json, &it->source, f) == -1)
+	if (source_of(g, b, &it->source, f) == -1)
 		return -1;
-	return match_tags(g, it, rec, f);
+	return match_tags(g, it, b, f);
 }
 
 /* A new item at the end, or NULL with ${f} set. */
@@ -115,8 +138,8 @@ concerned(const struct gathering *g, const char *name)
 }
 
 static int
-take(void *arg, const struct bk_entry *e, struct bk_record *rec,
-    unsigned int bad_notes, bool whole, struct bk_fault *f)
+take(void *arg, const struct bk_entry *e, const struct bk_brief *b,
+    unsigned int bad_notes, struct bk_fault *f)
 {
 	struct gathering *g = arg;
 	struct bk_prune *p = g->p;
@@ -124,9 +147,8 @@ take(void *arg, const struct bk_entry *e, struct bk_record *rec,
 	bool ours = concerned(g, e->k.name);
 	json_t *other = json_object_get(p->others, e->k.name);
 
-	(void)whole;
 	if (g->wanted != NULL ? json_object_get(g->wanted, e->k.id) == NULL :
-	    !ours && other == NULL && (rec == NULL || rec->parent == NULL))
+	    !ours && other == NULL && (b == NULL || b->parent[0] == '\0'))
 		return 0;
 	if ((it = add_item(p, f)) == NULL)
 		return -1;
@@ -143,11 +165,11 @@ take(void *arg, const struct bk_entry *e, struct bk_record *rec,
 	    (g->wanted != NULL &&
 	    bk_json_set(p->looked, it->name, json_true(), f) == -1))
 		return -1;
-	if (rec != NULL && rec->version == 1 && describe(g, it, rec, f) == -1)
+	if (b != NULL && (b->flags & BK_RETAIN_UNREADABLE) != 0)
+		it->time = b->time;
+	else if (b != NULL && describe(g, it, b, f) == -1)
 		return -1;
-	if (rec != NULL && rec->version != 1)
-		it->time = rec->time;
-	if (rec == NULL || rec->version != 1 || bad_notes > 0)
+	if (b == NULL || (b->flags & BK_RETAIN_UNREADABLE) != 0 || bad_notes > 0)
 		it->flags |= BK_RETAIN_UNREADABLE;
 	return 0;
 }
@@ -256,7 +278,8 @@ take_parents(const struct bk_ctx *ctx, struct bk_store *s,
 			es->e[i].done = json_object_get(g->wanted,
 			    es->e[i].k.id) == NULL;
 		if (json_object_size(g->wanted) > 0)
-			rc = bk_entries_read(ctx, s, es, take, g, &cost, f);
+			rc = bk_entries_skim(ctx, s, es, g->whole, take, g,
+			    &cost, f);
 		json_decref(g->wanted);
 		g->wanted = NULL;
 	} while (rc == 0 && g->p->len > before);
@@ -267,14 +290,17 @@ int
 bk_prune_gather(const struct bk_ctx *ctx, struct bk_store *s,
     const struct bk_prune_req *req, struct bk_prune *p, struct bk_fault *f)
 {
-	struct gathering g = { p, req, NULL };
+	struct gathering g = { .p = p, .req = req, .whole = p->policy->ntags > 0,
+		.last_text = BK_BUF_INIT(BK_LINE_MAX) };
 	struct bk_entries_cost cost;
 	struct bk_entries es;
 	size_t i;
 	int rc = -1;
 
+	for (i = 0; i < p->more.nbooks; i++)
+		g.whole = g.whole || p->book[i].policy->ntags > 0;
 	if (bk_entries_list(s, NULL, NULL, &es, f) == -1 ||
-	    bk_entries_read(ctx, s, &es, take, &g, &cost, f) == -1 ||
+	    bk_entries_skim(ctx, s, &es, g.whole, take, &g, &cost, f) == -1 ||
 	    take_parents(ctx, s, &g, &es, f) == -1)
 		goto out;
 	/* So few are fetched in any case. */
@@ -293,6 +319,7 @@ bk_prune_gather(const struct bk_ctx *ctx, struct bk_store *s,
 			p->item[i].flags |= BK_RETAIN_PAYLOAD;
 	rc = 0;
 out:
+	bk_buf_release(&g.last_text);
 	bk_entries_release(&es);
 	return rc;
 }

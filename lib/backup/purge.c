@@ -60,15 +60,14 @@ list_tombs(struct purging *p, const char *name, struct bk_fault *f)
 }
 
 static int
-take_parent(void *arg, const struct bk_entry *e, struct bk_record *rec,
-    unsigned int bad_notes, bool whole, struct bk_fault *f)
+take_parent(void *arg, const struct bk_entry *e, const struct bk_brief *b,
+    unsigned int bad_notes, struct bk_fault *f)
 {
 	(void)e;
 	(void)bad_notes;
-	(void)whole;
-	if (rec == NULL || rec->parent == NULL)
+	if (b == NULL || b->parent[0] == '\0')
 		return 0;
-	return bk_json_set(arg, rec->parent, json_true(), f);
+	return bk_json_set(arg, b->parent, json_true(), f);
 }
 
 /* Read once whose parents all manifests of the set name. */
@@ -84,8 +83,8 @@ read_parents(struct purging *p, struct bk_fault *f)
 	if ((p->parents = json_object()) == NULL)
 		return bk_fault_set(f, BK_IO, "out of memory");
 	if (bk_entries_list(p->s, NULL, NULL, &es, f) == 0)
-		rc = bk_entries_read(p->ctx, p->s, &es, take_parent, p->parents,
-		    &cost, f);
+		rc = bk_entries_skim(p->ctx, p->s, &es, false, take_parent,
+		    p->parents, &cost, f);
 	bk_entries_release(&es);
 	return rc;
 }

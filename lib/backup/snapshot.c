@@ -1,6 +1,7 @@
 /*
  * Nothing is believed of a snapshot: each record passes the checks of one
- * that was read from its manifest.  It is read as it comes, a line at a time,
+ * that was read from its manifest; a brief (brief.h) passes those of what is
+ * picked.  It is read as it comes, a line at a time,
  * and written so; memory is one line.
  *
  * Right beside concurrent writers: a backup that is new is not in it and is
@@ -62,6 +63,7 @@ snapshot_key(struct bk_buf *key, const char *ulid, struct bk_fault *f)
 /* A snapshot on its way in. */
 struct reader {
 	bk_snapshot_fn *fn;
+	bk_snapshot_line_fn *skim;	/* or NULL */
 	void *arg;
 	struct bk_buf line;
 	uint64_t lines;
@@ -96,6 +98,12 @@ take_line(struct reader *r, const char *p, size_t n, struct bk_fault *f)
 
 	if (r->ended)
 		return bk_fault_set(f, BK_DATA, "something after its end");
+	if (r->lines > 0 && r->skim != NULL &&
+	    (rc = r->skim(r->arg, p, n, f)) != 1) {
+		r->failed = rc == -1;
+		return rc;
+	}
+	rc = -1;
 	if ((line = bk_json_parse(p, n, "snapshot", f)) == NULL)
 		return -1;
 	if (r->lines++ == 0) {
@@ -141,10 +149,11 @@ take_bytes(void *arg, const void *data, size_t n, struct bk_fault *f)
 
 int
 bk_snapshot_read(const struct bk_ctx *ctx, struct bk_store *s,
-    bk_snapshot_fn *fn, void *arg, struct bk_fault *f)
+    bk_snapshot_fn *fn, bk_snapshot_line_fn *skim, void *arg,
+    struct bk_fault *f)
 {
 	struct bk_buf key = BK_BUF_INIT(BK_KEY_MAX);
-	struct reader r = { .fn = fn, .arg = arg,
+	struct reader r = { .fn = fn, .skim = skim, .arg = arg,
 		.line = BK_BUF_INIT(LINE_MAX) };
 	struct bk_fault why = BK_FAULT_INIT;
 	struct found fo = { NULL, 0, 0 };

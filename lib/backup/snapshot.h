@@ -27,12 +27,21 @@ typedef int bk_snapshot_fn(void *arg, struct bk_record *rec,
     const json_t *notes, struct bk_fault *f);
 
 /*
- * Give each record of the newest snapshot to ${fn}.  0, also where there is
- * no snapshot, or it is damaged and ends early (logged at debug level); -1
- * with ${f} set by ${fn}, or by a store that does not answer.
+ * The text of one line, before it is parsed.  0: that was all; 1: it is to be
+ * parsed and given to the other; -1 with ${f} set.
+ */
+typedef int bk_snapshot_line_fn(void *arg, const char *line, size_t n,
+    struct bk_fault *f);
+
+/*
+ * Give each record of the newest snapshot to ${fn}, after its line to ${skim}
+ * where that is not NULL.  0, also where there is no snapshot, or it is
+ * damaged and ends early (logged at debug level); -1 with ${f} set by ${fn},
+ * or by a store that does not answer.
  */
 int bk_snapshot_read(const struct bk_ctx *ctx, struct bk_store *s,
-    bk_snapshot_fn *fn, void *arg, struct bk_fault *f);
+    bk_snapshot_fn *fn, bk_snapshot_line_fn *skim, void *arg,
+    struct bk_fault *f);
 
 /*
  * Write a snapshot of the whole set and remove the older ones but for the
