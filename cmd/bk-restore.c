@@ -23,6 +23,7 @@
 #include "json.h"
 #include "names.h"
 #include "prog.h"
+#include "recover.h"
 #include "undo.h"
 #include "uri.h"
 #include "when.h"
@@ -36,6 +37,7 @@ static const struct bk_opt opts[] = {
 	{ O_INTO, "into", "TARGET", "URL of what to restore into (required)", 0 },
 	{ O_IN_PLACE, "in-place", NULL, "TARGET is the URL of a source: leave out options of its dump", 0 },
 	BK_WHICH_OPTS,
+	BK_RECOVER_OPTS,
 	{ O_REPLACE, "replace", NULL, "replace what the target holds", 0 },
 	{ O_YES, "yes", NULL, "do not ask before replacing", 0 },
 	{ 'j', "jobs", "N", "restore with N parallel jobs (postgres)", 0 },
@@ -57,6 +59,8 @@ struct want {
 	const char *into;
 	bool in_place, replace, yes;
 	struct bk_restore_req req;
+	struct bk_recover recover;
+	struct bk_uri target;
 };
 
 /* One restore under way. */
@@ -102,18 +106,27 @@ set_option(struct want *w, int key, const char *arg, struct bk_fault *f)
 		bk_usage_fault(f);
 }
 
+/* A path alone: what made the backup says the rest of the URL. */
+static bool
+is_path(const char *into)
+{
+	return into[0] == '/' || strncmp(into, "./", 2) == 0 ||
+	    strncmp(into, "../", 3) == 0;
+}
+
 static void
-parse(struct want *w, struct bk_uri *target, struct bk_fault *f)
+parse(struct want *w, struct bk_fault *f)
 {
 	const char *arg;
 	char **words;
 	int key, n, after;
 
-	w->req = (struct bk_restore_req){ .ctx = bk_ctx, .target = target,
+	w->req = (struct bk_restore_req){ .ctx = bk_ctx, .target = &w->target,
 		.spool_dir = bk_ctx->tmpdir, .jobs = 1,
 		.deadline = bk_ctx->mono() + TIMEOUT_MS };
 	while ((key = bk_opt_next(&arg)) != -1)
-		if (!bk_which_option(&w->which, key, arg))
+		if (!bk_recover_option(&w->recover, &w->which, key, arg) &&
+		    !bk_which_option(&w->which, key, arg))
 			set_option(w, key, arg, f);
 	n = bk_operands(&words);
 	if ((after = bk_operands_after()) > 0) {
@@ -122,13 +135,44 @@ parse(struct want *w, struct bk_uri *target, struct bk_fault *f)
 	}
 	if (w->into == NULL)
 		bk_usage("want --into TARGET, such as --into postgres://localhost/copy");
-	if (bk_uri_parse(w->into, target, f) == -1 || (w->in_place &&
-	    bk_restore_in_place(bk_ctx, target, f) == -1))
+	if (!is_path(w->into) && (bk_uri_parse(w->into, &w->target, f) == -1 ||
+	    (w->in_place && bk_restore_in_place(bk_ctx, &w->target, f) == -1)))
 		bk_usage_fault(f);
 	if (w->yes && !w->replace)
 		bk_usage("--yes goes with --replace");
 	w->which.origin.streams = true;
+	bk_recover_which(&w->recover, &w->which, n);
 	bk_which_done(&w->which, words, n);
+}
+
+/* The target of a path alone, for the engine that made the backup. */
+static int
+find_target(struct want *w, const json_t *header, struct bk_fault *f)
+{
+	const char *made = bk_json_get_text(header, "engine");
+	const struct bk_engine_ops *e;
+	struct bk_buf b = BK_BUF_INIT(PATH_MAX * 4);
+	char cwd[PATH_MAX];
+	int rc = -1;
+
+	if (w->target.text != NULL)
+		return 0;
+	if ((e = bk_engine_named(bk_ctx, made != NULL ? made : "", f)) == NULL)
+		return -1;
+	if (!(e->flags & BK_ENGINE_PATH))
+		return bk_fault_set(f, BK_USAGE, "a path is no target for a backup "
+		    "of engine '%s'; want a URL", made);
+	if (w->into[0] != '/' && getcwd(cwd, sizeof(cwd)) == NULL)
+		return bk_fault_errno(f, 0, errno, "cannot tell the directory");
+	if (bk_buf_addf(&b, f, "%s://", e->schemes[0]) == 0 &&
+	    (w->into[0] == '/' || (bk_uri_encode(&b, cwd, true, f) == 0 &&
+	    bk_buf_adds(&b, "/", f) == 0)) &&
+	    bk_uri_encode(&b, w->into, true, f) == 0)
+		rc = bk_uri_parse(bk_buf_text(&b), &w->target, f);
+	if (rc == 0 && w->in_place)
+		rc = bk_restore_in_place(bk_ctx, &w->target, f);
+	bk_buf_release(&b);
+	return rc;
 }
 
 /* Look at the target; where it holds something, --replace decides. */
@@ -199,6 +243,11 @@ transfer(struct bk_origin *o, const struct bk_record *rec, struct work *k,
 	if (read_payload(o, rec, k, &end, f) == -1)
 		return -1;
 	rc = bk_undo_finish(k->undo, json_object_get(end, "stages"), f);
+	/* A stream's header lacks what became known later; a record has it. */
+	if (rc == 0 && rec == NULL && json_object_get(end, "info") != NULL &&
+	    json_object_update(json_object_get(o->header, "info"),
+	    json_object_get(end, "info")) == -1)
+		rc = bk_fault_errno(f, BK_IO, ENOMEM, "end line");
 	json_decref(end);
 	if (rc == 0 && k->marks != NULL && k->marks->finish(k->marks, f) == -1)
 		rc = -1;
@@ -274,7 +323,9 @@ restore(struct bk_origin *o, const struct bk_chain *c, struct want *w,
 	struct work k = { .spool = -1 };
 	int rc = -1;
 
-	if (open_filters(&k, w, o->header, f) == -1 ||
+	if (bk_recover_request(&w->recover, &w->which, o, &w->req.recovery,
+	    f) == -1 || find_target(w, o->header, f) == -1 ||
+	    open_filters(&k, w, o->header, f) == -1 ||
 	    open_target(&k, w, o->header, f) == -1)
 		goto out;
 	if (c->len > 0 && k.restore.ops->restore_next == NULL) {
@@ -327,26 +378,31 @@ main(int argc, char *argv[])
 {
 	const struct bk_store_opts store = { .read_only = true };
 	struct bk_fault f = BK_FAULT_INIT;
-	struct bk_uri target = BK_URI_INIT;
 	struct bk_origin o = BK_ORIGIN_INIT;
 	struct bk_chain c = BK_CHAIN_INIT;
-	struct want w = { .which = BK_WHICH_INIT(&store) };
+	struct want w = { .which = BK_WHICH_INIT(&store),
+		.recover = BK_RECOVER_INIT, .target = BK_URI_INIT };
+	const struct bk_buf *said = &w.recover.report;
 
 	bk_init(&prog, argc, argv);
-	parse(&w, &target, &f);
+	parse(&w, &f);
 	if (bk_stop_catch(&f) == 0 &&
 	    bk_origin_open(&o, &w.which.origin, &f) == 0) {
-		if (find_chain(&o, &c, &f) == 0 &&
-		    restore(&o, &c, &w, &f) == 0) {
+		if (bk_recover_choose(&w.recover, &w.which, &o, &f) == 0 &&
+		    find_chain(&o, &c, &f) == 0 && restore(&o, &c, &w, &f) == 0) {
 			bk_say(BK_LOG_INFO, "restored '%s' of %s into %s",
 			    bk_json_get_text(o.header, "name"),
 			    bk_json_get_text(o.header, "time"), w.into);
 			(void)bk_origin_end(&o, &f);
+			if (said->len > 0)
+				(void)bk_write_all(STDOUT_FILENO, said->p, said->len,
+				    "standard output", &f);
 		}
 	}
 	bk_chain_release(&c);
 	bk_origin_release(&o);
-	bk_uri_release(&target);
+	bk_uri_release(&w.target);
+	bk_recover_release(&w.recover);
 	f.upstream = false;	/* nobody behind can say that nothing was restored */
 	return bk_exit(&f);
 }

@@ -305,6 +305,10 @@ bk_restore_open(struct bk_restore *r, const struct bk_restore_req *req,
 		return bk_fault_set(f, BK_USAGE,
 		    "'%s:' uses no tool that '%.200s' after -- could go to",
 		    req->target->scheme, req->args[0]);
+	if (req->recovery != NULL && !(r->ops->flags & BK_ENGINE_RECOVERS))
+		return bk_fault_set(f, BK_USAGE,
+		    "options of recovery have no meaning for '%s:'",
+		    req->target->scheme);
 	if (check_target(r, f) == -1)
 		return -1;
 	return r->ops->restore_open(r, f);

@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "buf.h"
 #include "ctx.h"
 #include "fault.h"
 #include "io.h"
@@ -69,6 +70,31 @@ struct bk_dump {
 	void *priv;			/* the engine's own */
 };
 
+/* Where the recovery of a restored base backup is to end. */
+enum bk_recover_to {
+	BK_RECOVER_BACKUP,		/* at the end of the backup */
+	BK_RECOVER_LATEST,		/* at the end of the log */
+	BK_RECOVER_TIME, BK_RECOVER_LSN, BK_RECOVER_POINT
+};
+
+/* What becomes of a base backup that is restored; borrowed. */
+struct bk_recovery {
+	enum bk_recover_to to;
+	const char *what;		/* the time (RFC 3339), position or name */
+	const char *timeline;		/* NULL: of the backup or, past it, latest */
+	const char *restore_command;	/* as the server runs it, or NULL */
+	const struct bk_uri *primary;	/* a replica of this server, or NULL */
+	const char *const *tablespaces;	/* "OLD=NEW", NULL-ended, or NULL */
+	const char *owner;		/* user, or NULL: "postgres" for root */
+	bool archive_keep;		/* archive_mode stays as it was */
+	/*
+	 * Start the server until recovery has ended, then stop it, before the
+	 * directory takes its place; a line of JSON goes to ${report}.
+	 */
+	bool start;
+	struct bk_buf *report;
+};
+
 /* What bk-restore was asked for. */
 struct bk_restore_req {
 	const struct bk_ctx *ctx;
@@ -80,6 +106,7 @@ struct bk_restore_req {
 	bool replace;			/* --replace, confirmed */
 	int jobs;			/* 1 or more */
 	int64_t deadline;
+	const struct bk_recovery *recovery;	/* NULL: nothing was asked */
 };
 
 struct bk_restore {
@@ -95,6 +122,8 @@ struct bk_restore {
 #define BK_ENGINE_NO_ARGS 4U		/* has no tool: nothing after "--" */
 #define BK_ENGINE_ANY 8U		/* restores what any engine made */
 #define BK_ENGINE_STORES 16U		/* makes increments: --store */
+#define BK_ENGINE_RECOVERS 32U		/* takes a bk_recovery */
+#define BK_ENGINE_PATH 64U		/* its target may be a bare path */
 
 /*
  * The close functions are called after a failed open too, then perhaps with

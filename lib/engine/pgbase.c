@@ -48,6 +48,7 @@ static const char *const schemes[] = { "postgres-base", NULL };
 static const char *const options[] = { "host", "password-file", "sslmode",
 	"sslrootcert", "sslcert", "sslkey", "max-rate", "checkpoint", "label",
 	"checksums", "wal", NULL };
+static const char *const no_options[] = { NULL };
 
 /* One of two words; true for the first. */
 static int
@@ -458,7 +459,8 @@ const struct bk_engine_ops bk_engine_postgres_base = {
 	.name = "postgres-base",
 	.schemes = schemes,
 	.options = options,
-	.flags = BK_ENGINE_NO_ARGS,
+	.target_options = no_options,
+	.flags = BK_ENGINE_NO_ARGS | BK_ENGINE_RECOVERS | BK_ENGINE_PATH,
 	.dump_open = base_dump_open,
 	.dump_run = base_dump_run,
 	.dump_close = base_dump_close,

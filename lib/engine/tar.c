@@ -228,6 +228,7 @@ show(struct bk_tar *t, char type, uint64_t size, struct bk_fault *f)
 {
 	struct bk_tar_entry e = { .type = type, .size = size };
 	struct bk_buf name = BK_BUF_INIT(BLOCK), link = BK_BUF_INIT(BLOCK);
+	uint64_t mode = 0;
 	int rc = -1;
 
 	if (t->fn == NULL)
@@ -236,6 +237,8 @@ show(struct bk_tar *t, char type, uint64_t size, struct bk_fault *f)
 	    field(&link, t->block + BK_TAR_LINK, BK_TAR_NAME_LEN,
 	    f) == -1)
 		goto out;
+	(void)bk_tarblock_number(t->block + BK_TAR_MODE, 8, &mode);
+	e.mode = (unsigned int)(mode & 07777);
 	e.name = t->path.given ? bk_buf_text(&t->path.buf) :
 	    bk_buf_text(&name);
 	if (t->sparse.given) {

@@ -23,6 +23,7 @@ struct bk_tar_entry {
 	const char *name;	/* in effect */
 	const char *alias;	/* the header's own, of a sparse file, or NULL */
 	const char *link;	/* target of types 1 and 2, else "" */
+	unsigned int mode;	/* permissions, 07777 */
 };
 
 /* Called before an entry's data; -1 with ${f} set ends the reading. */
