@@ -50,7 +50,7 @@ started() {
 	flock state/lock/job-app "$B/bin/bk-run" --look app
 	[ "$(events started)" -eq 1 ]
 	[ ! -e failed ]
-	! grep -q failed state/ledger
+	run ! grep -q failed state/ledger
 }
 
 @test "without a ledger the newest backup in the stores stands in" {

@@ -200,7 +200,7 @@ print(o[0]["job"], o[0]["prunes"], o[0]["zone"], o[0]["max-age"], o[1]["prunes"]
 	echo > go
 	wait "$first"
 	[ "$(ran slow)" -eq 1 ]
-	! grep -q skipped state/ledger
+	run ! grep -q skipped state/ledger
 }
 
 @test "--once: a job that watches is due when its file differs from its last commit" {
@@ -258,7 +258,7 @@ print(o[0]["job"], o[0]["prunes"], o[0]["zone"], o[0]["max-age"], o[1]["prunes"]
 	[ "$status" -eq 0 ]
 	[ "$(ran mine)" -eq 1 ] && [ "$(ran theirs)" -eq 0 ] && [ "$(ran asked)" -eq 0 ]
 	[ "$(ran lead)" -eq 1 ] && [ "$(ran member)" -eq 1 ]
-	! grep -q theirs state/ledger
+	run ! grep -q theirs state/ledger
 }
 
 @test "a run killed before: its failure is entered, on-failure told, the next is good" {
