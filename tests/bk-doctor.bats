@@ -1,19 +1,9 @@
 load helper
+load supervise
 
 setup() {
-	own_store
+	supervise_setup
 	mkdir -m 700 state
-	cat > bk.conf <<-END
-	state = "$PWD/state"
-	tz = "UTC"
-	store "one" { url = "file://$PWD/store" }
-	END
-	export BK_CONF=$PWD/bk.conf
-}
-
-# Add a job to the schedule file: its name, then words on standard input.
-job() {
-	{ echo "job \"$1\" {"; cat; echo "}"; } >> bk.conf
 }
 
 # The findings of check ${1} as "RESULT SUBJECT: TEXT" lines.
@@ -25,31 +15,13 @@ for o in map(json.loads, sys.stdin):
         print(o['result'], o['subject'] + ':', o['text'])" "$1"
 }
 
-# A supervisor that answers one question with the line of standard input.
-supervisor() {
-	cat > says
-	mkfifo up
-	python3 - <<-'END' 3>&- &
-	import socket
-	s = socket.socket(socket.AF_UNIX)
-	s.bind("state/socket")
-	s.listen()
-	open("up", "w").close()
-	c, _ = s.accept()
-	c.makefile().readline()
-	c.sendall(open("says").read().encode())
-	c.recv(1)
-	END
-	cat up
-}
-
 @test "all is well: 0, and each check says so" {
 	job app <<< "source = \"files://$PWD/site\" store = \"one\" schedule = \"@daily\""
 	mkdir site && echo x > site/x
 	bk-run app > ran
-	supervisor <<< '{"event":"status","pid":7,"since":"2026-11-21T10:00:00Z","config":"'$PWD'/bk.conf","zone":"UTC","jobs":[]}'
+	puppet <<< '{"event":"status","pid":7,"since":"2026-11-21T10:00:00Z","config":"'$PWD'/bk.conf","zone":"UTC","jobs":[]}'
 	run -0 --separate-stderr bk doctor
-	[ "$(found schedule)" = "ok $PWD/bk.conf: 1 jobs, zone UTC" ]
+	[ "$(found schedule)" = "ok $PWD/bk.conf: 1 jobs, zone Europe/Berlin" ]
 	[[ "$(found state)" == "ok $PWD/state: can be written, mode 0700"* ]]
 	[ "$(found supervisor)" = "ok $PWD/state/socket: runs as process 7 since 2026-11-21T10:00:00Z" ]
 	[[ "$(found source)" == "ok app: files://$PWD/site, tar "* ]]
@@ -98,7 +70,7 @@ supervisor() {
 @test "a supervisor that runs by another file is a warning" {
 	job app <<< 'source = "fake:" store = "one" schedule = "@daily"'
 	bk-run app > ran
-	supervisor <<< '{"event":"status","pid":7,"since":"x","config":"/etc/other","zone":"UTC","jobs":[]}'
+	puppet <<< '{"event":"status","pid":7,"since":"x","config":"/etc/other","zone":"UTC","jobs":[]}'
 	run -0 --separate-stderr bk-doctor
 	[[ "$(found supervisor)" == "warn "*"another schedule file, '/etc/other'" ]]
 }

@@ -1,45 +1,17 @@
 load helper
+load supervise
 
 setup() {
-	own_store
-	cat > bk.conf <<-END
-	state = "$PWD/state"
-	store "one" { url = "file://$PWD/store" }
-	job "app" { source = "fake:?bytes=100" store = "one" }
-	job "bad" { source = "fake:?bytes=100&exit=77" store = "one" }
-	END
-	mkdir state
-	export BK_CONF=$PWD/bk.conf
-}
-
-# A supervisor that says the lines of standard input to the first who asks, and
-# writes what was asked to the file asked; a line "wait" waits for the other to
-# go away.
-supervisor() {
-	cat > says
-	mkfifo up
-	python3 - <<-'END' 3>&- &
-	import socket
-	s = socket.socket(socket.AF_UNIX)
-	s.bind("state/socket")
-	s.listen()
-	open("up", "w").close()
-	c, _ = s.accept()
-	asked = c.makefile().readline()
-	open("asked", "w").write(asked)
-	for line in open("says"):
-	    if line == "wait\n":
-	        c.recv(1)
-	    else:
-	        c.sendall(line.encode())
-	END
-	cat up
+	supervise_setup
+	mkdir -m 700 state
+	job app <<< 'source = "fake:?bytes=100" store = "one"'
+	job bad <<< 'source = "fake:?bytes=100&exit=77" store = "one"'
 }
 
 R=01M7ZH5GN7B9F6J0HZWGCP1BYG
 
 @test "a job is started: what was asked, what is told" {
-	supervisor <<< '{"event":"started","job":"app","run":"'$R'","pid":7}'
+	puppet <<< '{"event":"started","job":"app","run":"'$R'","pid":7}'
 	run -0 --separate-stderr bk backup app
 	[ "$output" = '{"job":"app","run":"'$R'","pid":7,"state":"started"}' ]
 	[ "$(cat asked)" = '{"do":"backup","job":"app"}' ]
@@ -47,7 +19,7 @@ R=01M7ZH5GN7B9F6J0HZWGCP1BYG
 }
 
 @test "waiting: the status of the run, and how it ended" {
-	supervisor <<-END
+	puppet <<-END
 	{"event":"started","job":"app","run":"$R","pid":7}
 	{"event":"ended","job":"app","run":"$R","status":69,"outcome":"failed","message":"no route"}
 	END
@@ -56,7 +28,7 @@ R=01M7ZH5GN7B9F6J0HZWGCP1BYG
 }
 
 @test "when the wait ends first: 1 and running" {
-	supervisor <<-END
+	puppet <<-END
 	{"event":"started","job":"app","run":"$R","pid":7}
 	wait
 	END
@@ -65,15 +37,13 @@ R=01M7ZH5GN7B9F6J0HZWGCP1BYG
 }
 
 @test "a supervisor that says no, talks nonsense, or goes away" {
-	supervisor <<< '{"event":"refused","status":75,"message":"a run of job \u0027app\u0027 is under way"}'
+	puppet <<< '{"event":"refused","status":75,"message":"a run of job \u0027app\u0027 is under way"}'
 	run -75 --separate-stderr bk backup app
 	[ -z "$output" ]
 	said "a run of job 'app' is under way"
-	rm state/socket up
-	supervisor <<< 'nonsense'
+	puppet <<< 'nonsense'
 	run -65 --separate-stderr bk backup app
-	rm state/socket up
-	supervisor <<< '{"event":"started","job":"app","run":"'$R'","pid":7}'
+	puppet <<< '{"event":"started","job":"app","run":"'$R'","pid":7}'
 	run -69 --separate-stderr bk backup app --wait
 	said "run $R goes on: the supervisor went away"
 	nothing_listed store

@@ -1,18 +1,9 @@
 load helper
+load supervise
 
 setup() {
-	own_store
-	cat > bk.conf <<-END
-	state = "$PWD/state"
-	tz = "UTC"
-	store "one" { url = "file://$PWD/store" }
-	END
-	export BK_CONF=$PWD/bk.conf
-}
-
-# Add a job to the schedule file: its name, then words on standard input.
-job() {
-	{ echo "job \"$1\" {"; cat; echo "}"; } >> bk.conf
+	supervise_setup
+	sed -i 's/^tz.*/tz = "UTC"/' bk.conf
 }
 
 # Value of a Python expression on o, the object of job ${1} in $output.

@@ -13,6 +13,7 @@ setup_file() {
 	CREATE DATABASE app;
 	\connect app
 	CREATE TABLE t AS SELECT g, md5(g::text) FROM generate_series(1, 1000) g;
+	ALTER TABLE t OWNER TO backup;
 	GRANT pg_read_all_data TO backup;
 	SQL
 	port=$PGPORT
@@ -44,9 +45,12 @@ setup() {
 }
 
 @test "a backup, its health, a restore" {
+	# It never ran, so it is due.
+	run -0 --separate-stderr $side bk-supervise --once
 	run -0 --separate-stderr $side bk backup app
 	[[ "$output" == *'"outcome":"committed"'* ]]
 	run -0 --separate-stderr bk-list --plain --name app "$U"
+	[ "${#lines[@]}" -eq 2 ]
 	[[ "$output" == *'"engine":"postgres"'*'"tier":"test"'* ]]
 	[[ "$output" != *canary4477* ]]
 	run --separate-stderr $side bk doctor --once --table
@@ -56,7 +60,9 @@ setup() {
 	[[ "${lines[1]}" == "app  fresh "* ]]
 	. "$BATS_FILE_TMPDIR/pg.env"
 	psql -Xq -d postgres -c 'ALTER ROLE backup CREATEDB'
-	run -0 --separate-stderr $side bk restore app --into "postgres://backup@127.0.0.1:$port/copy"
+	run --separate-stderr $side bk restore app --into "postgres://backup@127.0.0.1:$port/copy"
+	echo "$stderr"
+	[ "$status" -eq 0 ]
 	[ "$(psql -XAtq -d copy -c 'SELECT count(*), min(md5), max(md5) FROM t')" = \
 	    "$(psql -XAtq -d app -c 'SELECT count(*), min(md5), max(md5) FROM t')" ]
 }

@@ -95,3 +95,28 @@ s.sendall(sys.argv[1].encode() + b"\n")
 for line in s.makefile():
     print(line, end="", flush=True)' "$1"
 }
+
+# A supervisor of paper: it says the lines of standard input to the first who
+# asks, and keeps what was asked in the file asked; at a line "wait" it waits
+# for the other to go away.
+puppet() {
+	cat > says
+	rm -f up state/socket
+	mkdir -p -m 700 state
+	mkfifo up
+	python3 - <<-'END' 3>&- &
+	import socket
+	s = socket.socket(socket.AF_UNIX)
+	s.bind("state/socket")
+	s.listen()
+	open("up", "w").close()
+	c, _ = s.accept()
+	open("asked", "w").write(c.makefile().readline())
+	for line in open("says"):
+	    if line == "wait\n":
+	        c.recv(1)
+	    else:
+	        c.sendall(line.encode())
+	END
+	cat up
+}
