@@ -244,6 +244,14 @@ int bk_wal_find_on(struct bk_store *s, const char *name, uint64_t system,
 int bk_wal_fetch(struct bk_store *s, const char *name,
     const struct bk_wal_key *k, int fd, struct bk_fault *f);
 
+/*
+ * The same to a sink, which has all of it before it is known whether it is
+ * good: what it made of that counts only when 0 is returned.
+ */
+int bk_wal_get(struct bk_store *s, const char *name,
+    const struct bk_wal_key *k, bk_sink_fn *sink, void *arg,
+    struct bk_fault *f);
+
 /* Does ${fd} hold what ${k} says, from its beginning?  0 or -1 (65, 74). */
 int bk_wal_verify(int fd, const struct bk_wal_key *k, struct bk_fault *f);
 

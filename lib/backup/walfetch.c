@@ -107,8 +107,8 @@ bk_wal_find(struct bk_store *s, const char *name, uint64_t system,
 
 /* Takes plain bytes. */
 struct taker {
-	const char *file;
-	int fd;				/* -1: not to be written */
+	bk_sink_fn *sink;		/* NULL: not to be given on */
+	void *arg;
 	struct bk_sha256 *sha;		/* NULL: not wanted */
 	uint64_t bytes;
 	uint8_t page[BK_WAL_HEAD_LEN];
@@ -130,7 +130,7 @@ take(void *arg, const void *p, size_t n, struct bk_fault *f)
 		    BK_WAL_BYTES_MAX);
 	if (t->sha != NULL)
 		bk_sha256_add(t->sha, p, n);
-	return t->fd == -1 ? 0 : bk_write_all(t->fd, p, n, t->file, f);
+	return t->sink == NULL ? 0 : t->sink(t->arg, p, n, f);
 }
 
 struct decoder {
@@ -204,10 +204,10 @@ verify(const struct taker *t, const struct bk_wal_key *k, struct bk_fault *f)
 }
 
 int
-bk_wal_fetch(struct bk_store *s, const char *name, const struct bk_wal_key *k,
-    int fd, struct bk_fault *f)
+bk_wal_get(struct bk_store *s, const char *name, const struct bk_wal_key *k,
+    bk_sink_fn *sink, void *arg, struct bk_fault *f)
 {
-	struct taker t = { .file = k->name.file, .fd = fd };
+	struct taker t = { .sink = sink, .arg = arg };
 	struct bk_buf key = BK_BUF_INIT(BK_KEY_MAX);
 	int rc = -1;
 
@@ -223,10 +223,32 @@ out:
 	return rc;
 }
 
+struct into {
+	int fd;
+	const char *file;
+};
+
+static int
+to_fd(void *arg, const void *p, size_t n, struct bk_fault *f)
+{
+	const struct into *in = arg;
+
+	return bk_write_all(in->fd, p, n, in->file, f);
+}
+
+int
+bk_wal_fetch(struct bk_store *s, const char *name, const struct bk_wal_key *k,
+    int fd, struct bk_fault *f)
+{
+	struct into in = { fd, k->name.file };
+
+	return bk_wal_get(s, name, k, to_fd, &in, f);
+}
+
 int
 bk_wal_verify(int fd, const struct bk_wal_key *k, struct bk_fault *f)
 {
-	struct taker t = { .file = k->name.file, .fd = -1 };
+	struct taker t = { .sink = NULL };
 	uint8_t *piece = malloc(PIECE);
 	uint64_t off;
 	ssize_t n = 0;
@@ -241,7 +263,8 @@ bk_wal_verify(int fd, const struct bk_wal_key *k, struct bk_fault *f)
 		if (take(&t, piece, (size_t)n, f) == -1)
 			goto out;
 	if (n == -1)
-		(void)bk_fault_errno(f, BK_IO, errno, "cannot read '%s'", t.file);
+		(void)bk_fault_errno(f, BK_IO, errno, "cannot read '%s'",
+		    k->name.file);
 	else
 		rc = verify(&t, k, f);
 out:
@@ -275,7 +298,7 @@ int
 bk_wal_bytes(struct bk_store *s, const char *name, uint64_t system,
     uint32_t *bytes, struct bk_fault *f)
 {
-	struct taker t = { .fd = -1 };
+	struct taker t = { .sink = NULL };
 	struct first fi = { .found = false };
 	struct bk_buf key = BK_BUF_INIT(BK_KEY_MAX);
 	struct bk_fault why = BK_FAULT_INIT;
@@ -286,7 +309,6 @@ bk_wal_bytes(struct bk_store *s, const char *name, uint64_t system,
 		return -1;
 	if (!fi.found)
 		return BK_ABSENT;
-	t.file = fi.k.name.file;
 	if (bk_wal_key(&key, name, &fi.k, f) == -1)
 		goto out;
 	rc = get(s, key.p, &fi.k, fi.bytes < PEEK_MAX ? fi.bytes : PEEK_MAX, &t,
