@@ -16,6 +16,7 @@
 #include "names.h"
 #include "optargs.h"
 #include "prog.h"
+#include "raw.h"
 #include "stream.h"
 #include "tags.h"
 #include "when.h"
@@ -62,18 +63,6 @@ struct put {
 	struct bk_leased *leased;
 };
 
-static uint64_t
-size_arg(const char *arg, unsigned long long min, struct bk_fault *f)
-{
-	unsigned long long n;
-
-	if (bk_bytes_parse(arg, &n, f) == -1)
-		bk_usage_fault(f);
-	if (n < min)
-		bk_usage("'%s': want at least %llu bytes", arg, min);
-	return n;
-}
-
 static void
 option(struct put *o, int key, const char *arg)
 {
@@ -87,10 +76,10 @@ option(struct put *o, int key, const char *arg)
 		o->store.create = true;
 		break;
 	case MAX_BYTES:
-		o->max_bytes = size_arg(arg, 1, &f);
+		o->max_bytes = bk_arg_bytes("max-bytes", arg, 1);
 		break;
 	case MEMORY:
-		o->store.memory = size_arg(arg, 16 << 20, &f);
+		o->store.memory = bk_arg_bytes("memory", arg, 16 << 20);
 		break;
 	case TEMP_DIR:
 		o->store.temp_dir = arg;
@@ -105,10 +94,10 @@ option(struct put *o, int key, const char *arg)
 		o->name = bk_arg_name("name", arg);
 		break;
 	case ENGINE:
-		o->engine = arg;
+		o->engine = bk_arg_engine("engine", arg);
 		break;
 	case EXT:
-		o->ext = *arg == '.' ? arg + 1 : arg;
+		o->ext = bk_arg_ext("ext", arg);
 		break;
 	case REQUIRE_TIMEOUT:
 		o->require_ms = bk_arg_duration("require-timeout", arg);
@@ -161,16 +150,8 @@ check(const struct put *o)
 	    o->exact))
 		bk_usage("--name, --engine, --ext and --time go with --raw; a "
 		    "stream tells them itself");
-	if (!o->raw)
-		return;
-	if (o->name == NULL || o->engine == NULL || o->ext == NULL)
+	if (o->raw && (o->name == NULL || o->engine == NULL || o->ext == NULL))
 		bk_usage("--raw wants --name, --engine and --ext");
-	if (!bk_engine_ok(o->engine))
-		bk_usage("--engine '%s': want a-z, digits and '-', first a "
-		    "letter, 1 to %d bytes", o->engine, BK_ENGINE_MAX);
-	if (!bk_ext_ok(o->ext))
-		bk_usage("--ext '%s': want a-z and digits, 1 to %d bytes",
-		    o->ext, BK_EXT_MAX);
 }
 
 /* Our tags over the header's, and the environment's under both. */
@@ -224,24 +205,6 @@ out:
 	return rc;
 }
 
-/* The header that bk-dump would have written. */
-static json_t *
-raw_header(const struct put *o, struct bk_fault *f)
-{
-	char when[BK_TIME_LEN];
-	json_t *h;
-
-	h = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:{s:s, s:s}, s:{}, s:[], "
-	    "s:{s:s}}", "bk", "stream/1", "name", o->name, "engine", o->engine,
-	    "ext", o->ext, "time", bk_time_text(o->exact ? o->time :
-	    bk_ctx->now(), when), "host", bk_ctx->host, "source", "engine",
-	    o->engine, "host", bk_ctx->host, "tags", "filters", "info", "proof",
-	    "none");
-	if (h == NULL)
-		(void)bk_fault_set(f, BK_IO, "out of memory");
-	return h;
-}
-
 static int
 raw_finish(const struct put *o, struct bk_fan *fan,
     struct bk_records_out *out, struct bk_fault *f)
@@ -252,10 +215,8 @@ raw_finish(const struct put *o, struct bk_fan *fan,
 	int rc;
 
 	bk_fan_sum(fan, hex, &bytes);
-	end = json_pack("{s:s, s:[{s:s, s:I, s:s}]}", "end", "ok", "stages",
-	    "stage", "raw", "bytes", (json_int_t)bytes, "sha256", hex);
-	if (end == NULL)
-		return bk_fault_set(f, BK_IO, "out of memory");
+	if ((end = bk_raw_end(bytes, hex, f)) == NULL)
+		return -1;
 	rc = finish(o, fan, end, out, f);
 	json_decref(end);
 	return rc;
@@ -284,7 +245,9 @@ static int
 put_raw(const struct put *o, struct bk_rbuf *r, struct bk_fan *fan,
     struct bk_records_out *out, struct bk_fault *f)
 {
-	json_t *header = raw_header(o, f);
+	const struct bk_raw raw = { o->name, o->engine, o->ext,
+		o->exact ? o->time : bk_ctx->now(), "none" };
+	json_t *header = bk_raw_header(bk_ctx, &raw, f);
 	const void *p;
 	size_t n;
 	int rc = -1;

@@ -47,32 +47,6 @@ struct push {
 };
 
 static void
-codec(struct bk_wal_how *how, const char *arg)
-{
-	struct bk_fault f = BK_FAULT_INIT;
-	const char *colon = strchr(arg, ':');
-	char name[16] = "";
-	size_t n = colon != NULL ? (size_t)(colon - arg) : strlen(arg);
-	long long level;
-
-	if (n < sizeof(name))
-		memcpy(name, arg, n);
-	if (strcmp(name, "none") == 0 && colon == NULL) {
-		how->codec = NULL;
-		return;
-	}
-	if ((how->codec = bk_codec_find(name)) == NULL)
-		bk_usage("--compress '%s': want gzip, zstd or none", arg);
-	how->level = how->codec->level_default;
-	if (colon == NULL)
-		return;
-	if (bk_number_parse("--compress", colon + 1, how->codec->level_min,
-	    how->codec->level_max, &level, &f) == -1)
-		bk_usage_fault(&f);
-	how->level = (int)level;
-}
-
-static void
 option(struct push *o, int key, const char *arg)
 {
 	struct bk_fault f = BK_FAULT_INIT;
@@ -83,7 +57,8 @@ option(struct push *o, int key, const char *arg)
 		o->ahead.how.name = bk_arg_name("name", arg);
 		break;
 	case COMPRESS:
-		codec(&o->ahead.how, arg);
+		o->ahead.how.codec = bk_arg_codec("compress", arg,
+		    &o->ahead.how.level);
 		break;
 	case NEW_SYSTEM:
 		o->ahead.how.new_system = true;
@@ -227,7 +202,8 @@ main(int argc, char *argv[])
 	int key;
 
 	bk_init(&prog, argc, argv);
-	codec(&o.ahead.how, "gzip");
+	o.ahead.how.codec = bk_arg_codec("compress", "gzip",
+	    &o.ahead.how.level);
 	while ((key = bk_opt_next(&arg)) != -1)
 		option(&o, key, arg);
 	operands(&o, &env);

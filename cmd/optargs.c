@@ -39,6 +39,39 @@ bk_arg_name(const char *option, const char *arg)
 	return arg;
 }
 
+const char *
+bk_arg_engine(const char *option, const char *arg)
+{
+	if (!bk_engine_ok(arg))
+		bk_usage("--%s '%s': want a-z, digits and '-', first a letter, "
+		    "1 to %d bytes", option, arg, BK_ENGINE_MAX);
+	return arg;
+}
+
+const char *
+bk_arg_ext(const char *option, const char *arg)
+{
+	arg += *arg == '.';
+	if (!bk_ext_ok(arg))
+		bk_usage("--%s '%s': want a-z and digits, 1 to %d bytes", option,
+		    arg, BK_EXT_MAX);
+	return arg;
+}
+
+uint64_t
+bk_arg_bytes(const char *option, const char *arg, uint64_t min)
+{
+	struct bk_fault f = BK_FAULT_INIT;
+	unsigned long long n;
+
+	if (bk_bytes_parse(arg, &n, &f) == -1)
+		bk_usage_fault(&f);
+	if (n < min)
+		bk_usage("--%s '%s': want at least %llu bytes", option, arg,
+		    (unsigned long long)min);
+	return n;
+}
+
 int64_t
 bk_arg_duration(const char *option, const char *arg)
 {

@@ -24,8 +24,23 @@ const char *bk_arg_id(const char *option, const char *arg);
 /* ${arg} of --${option} as the name of a backup or a group. */
 const char *bk_arg_name(const char *option, const char *arg);
 
+/* ${arg} of --${option} as an engine; as a suffix, a dot before it left out. */
+const char *bk_arg_engine(const char *option, const char *arg);
+const char *bk_arg_ext(const char *option, const char *arg);
+
+/*
+ * ${arg} of --${option} as CODEC[:LEVEL]: the format with *${level}, or NULL for
+ * "none".
+ */
+struct bk_codec_format;
+const struct bk_codec_format *bk_arg_codec(const char *option, const char *arg,
+    int *level);
+
 /* --outcome committed|unchanged|failed|skipped. */
 enum bk_outcome bk_arg_outcome(const char *arg);
+
+/* A number of bytes, at least ${min}. */
+uint64_t bk_arg_bytes(const char *option, const char *arg, uint64_t min);
 
 /* A duration of at least a second, in ms. */
 int64_t bk_arg_duration(const char *option, const char *arg);

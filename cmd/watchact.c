@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "backoff.h"
 #include "command.h"
 #include "io.h"
 #include "json.h"
@@ -30,7 +31,7 @@ struct bk_act {
 	pid_t pid;			/* of the command, or 0 */
 	bool fresh;			/* something waits that never failed */
 	bool worked;			/* the flag was raised once */
-	int64_t wait, retry;		/* after a failure: how long, until when */
+	struct bk_backoff failed;
 };
 
 struct bk_act *
@@ -46,6 +47,7 @@ bk_act_new(size_t paths, const char *const *command, const char *flag,
 		return NULL;
 	}
 	a->n = paths;
+	a->failed = (struct bk_backoff)BK_BACKOFF_INIT(RETRY_MS, RETRY_MAX_MS);
 	a->command = command;
 	a->flag = flag;
 	return a;
@@ -92,16 +94,14 @@ ended(struct bk_act *a, int status, int64_t now)
 		json_decref(a->given[i]);
 		a->given[i] = NULL;
 	}
-	if (!again)
-		a->wait = 0;
-	else if (a->wait == 0)
-		a->wait = RETRY_MS;
-	else if ((a->wait *= 2) > RETRY_MAX_MS)
-		a->wait = RETRY_MAX_MS;
-	a->retry = now + a->wait;
-	if (again && !a->fresh)
+	if (!again) {
+		bk_backoff_over(&a->failed);
+		return;
+	}
+	bk_backoff_failed(&a->failed, now);
+	if (!a->fresh)
 		bk_say(BK_LOG_WARN, "trying again in %llds",
-		    (long long)a->wait / 1000);
+		    (long long)a->failed.wait / 1000);
 }
 
 static int
@@ -162,7 +162,7 @@ bk_act_step(struct bk_act *a, int64_t now, struct bk_fault *f)
 		a->pid = 0;
 		ended(a, status, now);
 	}
-	if (!waiting(a) || (!a->fresh && now < a->retry))
+	if (!waiting(a) || (!a->fresh && now < a->failed.until))
 		return 0;
 	if ((rc = give(a, &lines, f)) == 0)
 		rc = a->flag != NULL ? raise_flag(a, &lines, now, f) :
@@ -174,7 +174,7 @@ bk_act_step(struct bk_act *a, int64_t now, struct bk_fault *f)
 int64_t
 bk_act_due(const struct bk_act *a)
 {
-	return a->pid == 0 && waiting(a) ? a->retry : INT64_MAX;
+	return a->pid == 0 && waiting(a) ? a->failed.until : INT64_MAX;
 }
 
 void
