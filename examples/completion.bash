@@ -88,7 +88,7 @@ _bk() {
 	esac
 	if [[ $cur == -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$(_bk_options "${command[@]}")" -- "$cur")
-	elif [ "$name" = bk-watch ]; then
+	elif [ "$name" = bk-watch ] || [ "$name" = bk-spool ] && [[ $cur != *: ]]; then
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 	else
 		mapfile -t COMPREPLY < <(compgen -W "$(_bk_urls "$name")" -- "$cur")
