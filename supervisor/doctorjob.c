@@ -252,7 +252,9 @@ bk_doctor_fresh(struct bk_doctor *d)
 			    st.good == 0 ? "there is no good backup" :
 			    "the newest good backup is ", st.good == 0 ? "" :
 			    bk_age_text(now > st.good ? now - st.good : 0, age),
-			    st.good == 0 ? "" : " old", st.failed != 0 ?
+			    st.good == 0 ? "" : " old", st.state ==
+			    BK_STAND_SHRUNK ? "; the newest is much smaller than "
+			    "those before it" : st.failed != 0 ?
 			    "; the last run failed" : "", st.message[0] != '\0' ?
 			    ": " : "", st.message);
 	}

@@ -21,7 +21,7 @@ for o in map(json.loads, sys.stdin):
 	bk-run app > ran
 	puppet <<< '{"event":"status","pid":7,"since":"2026-11-21T10:00:00Z","config":"'$PWD'/bk.conf","zone":"UTC","jobs":[]}'
 	run -0 --separate-stderr bk doctor
-	[ "$(found schedule)" = "ok $PWD/bk.conf: 1 jobs, zone Europe/Berlin" ]
+	[ "$(found schedule)" = "ok $PWD/bk.conf: 1 job, zone Europe/Berlin" ]
 	[[ "$(found state)" == "ok $PWD/state: can be written, mode 0700"* ]]
 	[ "$(found supervisor)" = "ok $PWD/state/socket: runs as process 7 since 2026-11-21T10:00:00Z" ]
 	[[ "$(found source)" == "ok app: files://$PWD/site, tar "* ]]

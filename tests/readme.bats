@@ -61,6 +61,28 @@ section() {
 	[ "$(find srv -name 'app-*.postgres.dump.zst' | wc -l)" -eq 1 ]
 }
 
+@test "by itself: the schedule file and what it is used with" {
+	[ -z "${no_s3:-}" ] || skip "no S3 server here"
+	q postgres 'drop database if exists app with (force)'
+	q postgres 'create database app'
+	q app 'create table t as select g from generate_series(1, 700) g'
+	bk-dump fake: --name before | bk-put --create s3://backups/second > /dev/null
+	export BK_CONF=$PWD/bk.conf
+	echo "state = \"$PWD/state\"" > bk.conf
+	awk '/^## /{ on = $0 == "## By itself" } on' "$root/README.md" |
+	    sed -n '/^```$/,/^```$/{/^```/d;p;}' | sed '/^$/,$d' |
+	    sed 's,postgres://[a-z@]*/,postgres:///,g; s,backups/prod,backups/second,; /on-failure/d' >> bk.conf
+	grep -q '^job "app"' bk.conf
+	section 'By itself' > run.sh
+	[ "$(grep -c '^bk' run.sh)" -eq 7 ]
+	run --separate-stderr sh -e run.sh
+	printf '%s\n' "$output" "$stderr"
+	[ "$status" -eq 0 ]
+	[ "$(q app_two 'select count(*) from t')" = 700 ]
+	[ "$(q app 'select count(*) from t')" = 700 ]
+	[[ $output == *'"job":"app","state":"fresh"'* && $output == *'"failed":0}'* ]]
+}
+
 @test "restore by hand, without bk" {
 	q postgres 'create database hand'
 	q hand 'create table h as select 7 as x'
