@@ -142,15 +142,15 @@ put_later='bk-dump --name "$1" fake: > "$1.stream"; echo > ready; { read -r _ < 
 }
 
 @test "a holder that was suspended past its lease commits nothing" {
-	mkfifo go ready
-	bg bk-lease --name app --term 1s "$S" -- sh -c "$put_later; rc=\$?; echo \$rc > ready; exit \$rc" - one
+	mkfifo go ready taken ended
+	bg bk-lease --name app --term 1s "$S" -- sh -c "$put_later; rc=\$?; echo \$rc > ended; exit \$rc" - one
 	read -r _ < ready
 	# Its command is not suspended: only bk-put's look is left.
 	kill -STOP "${pids[0]}"
-	bg bk-lease --name app --term 1s "$S" -- sh -c 'echo > ready; exec sleep 60'
-	read -r _ < ready
+	bg bk-lease --name app --term 1s "$S" -- sh -c 'echo > taken; exec sleep 60'
+	read -r _ < taken
 	echo > go
-	read -r rc < ready
+	read -r rc < ended
 	[ "$rc" -eq 75 ]
 	nothing_listed store
 	kill -CONT "${pids[0]}"
