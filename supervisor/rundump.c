@@ -120,7 +120,8 @@ pipeline(struct source *s, const struct bk_args *a, size_t n,
 	struct bk_fault late = BK_FAULT_INIT;
 	struct bk_run *r = s->j->run;
 	struct bk_pipeline p = { .stages = stages, .n = n, .in = -1,
-		.deadline = s->j->deadline + GRACE_MS, .stop = r->stop };
+		.deadline = s->j->deadline + GRACE_MS, .stop = r->stop,
+		.secret = s->j->job->source_env };
 	size_t i;
 
 	for (i = 0; i < n; i++)

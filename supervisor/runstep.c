@@ -33,7 +33,7 @@ run(struct bk_run *r, struct bk_child_spec *spec, const char *input,
 	struct bk_child *c;
 	int status, rc = -1;
 
-	spec->flags |= BK_CHILD_FULLENV | BK_CHILD_PASS_ERR |
+	spec->flags |= BK_CHILD_PASS_ERR |
 	    (out != NULL ? BK_CHILD_OUT : 0) | (input != NULL ? BK_CHILD_IN : 0);
 	spec->in = -1;
 	spec->out = out != NULL ? -1 : r->talk;
@@ -60,7 +60,12 @@ bk_run_program(struct bk_run *r, const struct bk_args *a,
 {
 	struct bk_child_spec spec = { .argv = bk_args_argv(a), .env = env,
 		.deadline = deadline };
+	size_t n = strlen(r->ctx.bindir);
 
+	/* What the user runs may need anything. */
+	spec.flags = strncmp(a->v[0], r->ctx.bindir, n) == 0 &&
+	    strncmp(a->v[0] + n, "/bk-", 4) == 0 ? BK_CHILD_NEEDENV :
+	    BK_CHILD_FULLENV;
 	return run(r, &spec, input, out, f);
 }
 
@@ -100,7 +105,7 @@ bk_run_shell(struct bk_run *r, const char *command, const char *const *env,
 {
 	const char *const argv[] = { "/bin/sh", "-c", command, NULL };
 	struct bk_child_spec spec = { .argv = argv, .env = env,
-		.deadline = deadline };
+		.deadline = deadline, .flags = BK_CHILD_FULLENV };
 
 	return run(r, &spec, NULL, NULL, f);
 }

@@ -54,7 +54,7 @@ ask(const struct bk_ctx *ctx, const struct bk_standing *st, const char *url,
 {
 	struct bk_buf out = BK_BUF_INIT(ANSWER_MAX), prog = BK_BUF_INIT(4096);
 	struct bk_args a = BK_ARGS_INIT;
-	struct bk_child_spec spec = { .flags = BK_CHILD_FULLENV, .in = -1,
+	struct bk_child_spec spec = { .flags = BK_CHILD_NEEDENV, .in = -1,
 		.deadline = ctx->mono() + ASK_MS };
 	json_t *o = NULL;
 

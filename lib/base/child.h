@@ -30,6 +30,7 @@
 #define BK_CHILD_FULLENV 4U	/* the whole environment: exec:, bk-pipe, hooks */
 #define BK_CHILD_INHERIT_OUT 8U	/* our own standard output, not /dev/null */
 #define BK_CHILD_PASS_ERR 16U	/* its standard error is ours, not kept */
+#define BK_CHILD_NEEDENV 32U	/* what of the environment it needs (needs.h) */
 
 #define BK_TAIL_MAX 8192
 
@@ -39,6 +40,7 @@ struct bk_child;
 struct bk_child_spec {
 	const char *const *argv;	/* argv[0] a path, or looked up on PATH */
 	const char *const *env;		/* more "NAME=value", or NULL */
+	const char *secret;		/* with NEEDENV: as bk_needs_var, or NULL */
 	const char *cwd;		/* NULL: as ours */
 	unsigned int flags;
 	int64_t deadline;		/* by ctx->mono(); 0: none */

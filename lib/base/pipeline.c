@@ -45,9 +45,9 @@ static int
 start(const struct bk_ctx *ctx, const struct bk_pipeline *p,
     struct bk_child **c, struct bk_fault *f)
 {
-	struct bk_child_spec spec = { .flags = BK_CHILD_FULLENV |
+	struct bk_child_spec spec = { .flags = BK_CHILD_NEEDENV |
 		BK_CHILD_PASS_ERR, .deadline = p->deadline, .stop = p->stop,
-		.env = p->env };
+		.env = p->env, .secret = p->secret };
 	int next = p->in, rc = 0;
 	size_t i;
 

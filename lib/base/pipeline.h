@@ -14,8 +14,8 @@
 /*
  * Run ${n} (1 to BK_PIPELINE_MAX) stages, each an argv, the output of one
  * the input of the next; the first reads ${in} (-1: /dev/null), the last
- * writes ${out} (above 2; else /dev/null).  All have the whole environment
- * and our standard error.  Blocks until all have ended, or stops them past
+ * writes ${out} (above 2; else /dev/null).  Each has what it needs of the
+ * environment (needs.h), and our standard error.  Blocks until all have ended, or stops them past
  * ${deadline} (by ctx->mono(), 0: none).
  *
  * ${statuses}[i] (may be NULL) gets the wait status of each.  0 if all exited
@@ -35,6 +35,7 @@ struct bk_pipeline {
 	int64_t deadline;
 	int stop;			/* as in struct bk_child_spec */
 	const char *const *env;		/* as there */
+	const char *secret;		/* as there */
 	int *statuses;
 };
 

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "buf.h"
+#include "needs.h"
 #include "spawn.h"
 
 static const char *const allowed[] = { "PATH", "HOME", "USER", "LOGNAME",
@@ -52,16 +53,28 @@ bk_tool_find(const struct bk_ctx *ctx, const char *tool, char *out,
 	}
 }
 
+#define OUR_ENV (BK_CHILD_FULLENV | BK_CHILD_NEEDENV)
+
+/* Does ${var} of our environment go to the child at ${path}? */
+static bool
+passes(const struct bk_ctx *ctx, const struct bk_child_spec *spec,
+    const char *path, const char *var)
+{
+	return spec->flags & BK_CHILD_FULLENV || bk_needs_var(bk_needs_of(
+	    ctx->bindir, path, spec->argv), var, spec->secret);
+}
+
 /* The environment of the child: NULL-ended, strings owned by the array. */
 static char **
-make_env(const struct bk_ctx *ctx, const struct bk_child_spec *spec)
+make_env(const struct bk_ctx *ctx, const struct bk_child_spec *spec,
+    const char *path)
 {
 	static const char locale[] = "LC_ALL=C.UTF-8";
 	size_t n = 0, have = 0, i;
 	const char *v;
 	char **env;
 
-	if (spec->flags & BK_CHILD_FULLENV)
+	if (spec->flags & OUR_ENV)
 		while (ctx->vars != NULL && ctx->vars[have] != NULL)
 			have++;
 	for (i = 0; spec->env != NULL && spec->env[i] != NULL; i++)
@@ -72,9 +85,10 @@ make_env(const struct bk_ctx *ctx, const struct bk_child_spec *spec)
 	for (i = 0; spec->env != NULL && spec->env[i] != NULL; i++)
 		if ((env[n++] = strdup(spec->env[i])) == NULL)
 			goto fail;
-	if (spec->flags & BK_CHILD_FULLENV) {
+	if (spec->flags & OUR_ENV) {
 		for (i = 0; ctx->vars != NULL && ctx->vars[i] != NULL; i++)
-			if ((env[n++] = strdup(ctx->vars[i])) == NULL)
+			if (passes(ctx, spec, path, ctx->vars[i]) &&
+			    (env[n++] = strdup(ctx->vars[i])) == NULL)
 				goto fail;
 		return env;
 	}
@@ -194,7 +208,7 @@ bk_spawn(const struct bk_ctx *ctx, const struct bk_child_spec *spec,
 	    bk_buf_addf(&num, f, "%ld", (long)getpid()) == -1)
 		goto out;
 	memcpy(parent, num.p, num.len + 1);
-	if ((env = make_env(ctx, spec)) == NULL ||
+	if ((env = make_env(ctx, spec, path)) == NULL ||
 	    (argv = make_argv(spec, loader.p, parent, path)) == NULL)
 		(void)bk_fault_errno(f, BK_IO, ENOMEM, "cannot start '%s'",
 		    spec->argv[0]);

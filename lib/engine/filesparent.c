@@ -188,7 +188,7 @@ list(struct bk_parents *p, const struct bk_dump_req *req, const char *name,
 		req->stores[1] != NULL ? "1m" : "10m", req->stores[store],
 		NULL };
 	struct bk_child_spec spec = { .argv = argv, .in = -1,
-		.flags = BK_CHILD_OUT | BK_CHILD_FULLENV,
+		.flags = BK_CHILD_OUT | BK_CHILD_NEEDENV,
 		.deadline = req->deadline };
 	struct bk_fault own = BK_FAULT_INIT;
 	struct bk_child *c = NULL;

@@ -1,72 +1,49 @@
-/* What a backup requires, looked for in a store. */
+/* Who gets what of the environment. */
 #include <stdio.h>
 #include <string.h>
 
-#include "hooked.h"
-#include "json.h"
 #include "needs.h"
-#include "samples.h"
 #include "tap.h"
 
-#define SEG(tli, n) "app/wal/7/0000000" #tli "/0000000" #tli \
-	"000000000000000" #n "-"
-#define HASH "0123456789abcdef"
+#define BIN "/usr/bin"
 
-static int64_t clock_ms;
-static int looks;
+static const char *const vars[] = { "PATH=/bin", "AWS_SECRET_ACCESS_KEY=s",
+	"PGPASSWORD=d", "MYSQL_PWD=d", "REDISCLI_AUTH=d", "URL=u",
+	"https_proxy=p", "VAULT_TOKEN=t", "BK_TAG_TIER=x", "URLS=v", NULL };
 
-static int64_t
-mono(void)
+/* The names that ${program} is given, first letters. */
+static const char *
+given(const char *program, const char *arg, const char *secret)
 {
-	looks++;
-	return clock_ms += 100;
+	static char out[32];
+	const char *argv[] = { program, "--name", "app", arg, NULL };
+	unsigned int needs = bk_needs_of(BIN, program, argv);
+	size_t n = 0, i;
+
+	for (i = 0; vars[i] != NULL; i++)
+		if (bk_needs_var(needs, vars[i], secret))
+			out[n++] = strncmp(vars[i], "URLS", 4) == 0 ? 'S' :
+			    vars[i][0];
+	out[n] = '\0';
+	return out;
 }
 
 int
 main(void)
 {
-	struct bk_ctx ctx = tap_ctx;
-	struct bk_store *s = hooked_open("needs");
-	struct bk_fault f = BK_FAULT_INIT;
-	struct bk_needs *n;
-	const char *missing = NULL;
-	json_t *list = quoted("{'l':['" SEG(2, 5) "','" SEG(1, 3) "','" SEG(1, 2)
-	    "','app/wal/7/00000002/00000002.history-','" SEG(1, 2) "']}");
-	json_t *l = json_object_get(list, "l");
-
-	ctx.mono = mono;
-	ok(bk_needs_new(NULL, "app", &n, &f) == 0 && n == NULL, "none");
-	ok(bk_needs_new(l, "other", &n, &f) == -1 && f.status == BK_DATA,
-	    "another name's: %s", f.text);
-	f = (struct bk_fault)BK_FAULT_INIT;
-	ok(bk_needs_new(l, "app", &n, &f) == 0 && n != NULL, "five");
-
-	hooked_put(s, "app/wal/7/00000001/000000010000000000000001-" HASH, "x");
-	hooked_put(s, SEG(1, 3) HASH ".zst", "x");
-	hooked_put(s, SEG(2, 5) HASH, "x");
-	hooked_put(s, SEG(2, 5) "ffffffffffffffff", "x");
-	hooked_put(s, "app/wal/7/00000002/00000002.history-" HASH, "x");
-	hooked_put(s, "app/wal/7/00000001/000000010000000000000002."
-	    "00000028.backup-" HASH, "x");
-	hooked_put(s, "app/wal/7/00000001/000000010000000000000002."
-	    "partial-" HASH, "x");
-	ok_int(bk_needs_look(n, s, false, &missing, &f), 0, "one is missing");
-	ok_text(missing, SEG(1, 2), "this one; neither .backup nor .partial do");
-	ok_int(bk_needs_wait(&ctx, n, s, 500, &f), -1, "nor does it come");
-	ok_int(f.status, BK_DATA, "is 65");
-	ok(looks > 2, "looked more than once");
-	f = (struct bk_fault)BK_FAULT_INIT;
-
-	hooked_put(s, SEG(1, 2) HASH ".gz", "x");
-	ok_int(bk_needs_wait(&ctx, n, s, 500, &f), 0, "it has come");
-	(void)bk_store_remove(s, (const char *const[]){ SEG(1, 3) HASH ".zst" }, 1,
-	    &f);
-	ok_int(bk_needs_look(n, s, false, &missing, &f), 1,
-	    "what was found is not looked for again");
-	ok_int(bk_needs_look(n, s, true, &missing, &f), 0, "unless asked to");
-	ok_text(missing, SEG(1, 3), "and is missed");
-	bk_needs_free(n);
-	json_decref(list);
-	bk_store_close(s);
+	ok_text(given(BIN "/bk-dump", NULL, "URL"), "PPMRUhVBS", "a dump");
+	ok_text(given(BIN "/bk-dump", "--store", "URL"), "PAPMRUhVBS",
+	    "a dump that looks for its parent");
+	ok_text(given(BIN "/bk-dump", "--store=s3://x", NULL), "PAPMRUhVBS",
+	    "the same in one word");
+	ok_text(given(BIN "/bk-put", "--store", "URL"), "PAhB", "bk-put");
+	ok_text(given(BIN "/bk-compress", NULL, NULL), "PB", "a filter");
+	ok_text(given(BIN "/bk-pipe", NULL, "URL"), "PhVBS", "a command as a "
+	    "filter");
+	ok_text(given("/usr/local/bin/bk-put", NULL, "URL"), "PhVBS",
+	    "another's program");
+	ok_text(given(BIN "/bk-run", NULL, "URL"), "PAPMRUhVBS", "both sides");
+	ok_text(given(BIN "x/bk-compress", NULL, NULL), "PUhVBS", "a directory "
+	    "that begins alike");
 	return done();
 }
