@@ -5,7 +5,7 @@
  *
  * <system> is the decimal system identifier, <timeline> the first 8 digits of
  * the file's name, the hash that of the plain file.  Each object is its own
- * commit, created only; there is no manifest.  Two hashes for one file are a
+ * commit, looked for before it is put; there is no manifest.  Two hashes for one file are a
  * fault (65) for whoever meets them, push and fetch alike; a growing file
  * (below) is the exception.
  *

@@ -151,7 +151,11 @@ int
 bk_wal_push(struct bk_store *s, const struct bk_wal_how *how,
     struct bk_wal_source *src, struct bk_fault *f)
 {
-	const struct bk_put_opts opts = { .flags = BK_PUT_NEW };
+	/*
+	 * Not BK_PUT_NEW: whoever puts this key puts this content, and asking
+	 * costs another request on servers that do not know the condition.
+	 */
+	const struct bk_put_opts opts = { .flags = 0 };
 	struct bk_buf key = BK_BUF_INIT(BK_KEY_MAX);
 	struct bk_put *put = NULL;
 	int rc = -1;
@@ -171,7 +175,6 @@ bk_wal_push(struct bk_store *s, const struct bk_wal_how *how,
 		bk_store_put_abort(put);
 		goto out;
 	}
-	/* Whoever was faster: the key is the content. */
 	rc = bk_store_put_commit(put, f);
 out:
 	bk_buf_release(&key);
