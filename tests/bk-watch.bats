@@ -378,3 +378,26 @@ event() { read -r -t 20 event < "$1"; }
 	run -73 --separate-stderr timeout 10 bk-watch f --flag no/such
 	said "no/such"
 }
+
+@test "flag: killed at any moment, no change is lost, and never half a flag" {
+	mkdir run
+	for i in $(seq 20); do
+		bk-watch --settle 5ms f --flag run/changed 3>&- 2> err &
+		pid=$!
+		echo "$i" > .t && mv .t f
+		sleep "0.0$((RANDOM % 60 + 10))"
+		kill -KILL "$pid"
+		wait "$pid" 2>/dev/null || true
+		# Whoever takes it now acts on the file as it is.
+		if [ $((RANDOM % 2)) = 0 ] && mv run/changed run/taken 2>/dev/null; then
+			jq -e .path run/taken
+			cp f acted
+		fi
+	done
+	bk-watch --settle 5ms f --flag run/changed 3>&- 2> err &
+	pid=$!
+	for _ in $(seq 200); do [ ! -e run/changed ] || break; sleep 0.05; done
+	jq -e .path run/changed
+	cp f acted
+	[ "$(cat acted)" = 20 ]
+}
