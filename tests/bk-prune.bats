@@ -275,17 +275,7 @@ all_whole() {
 	all_whole
 }
 
-# Run bk-prune with the words given, killed at its ${1}th change of the store.
-killed() {
-	local n=$1
-	shift
-	strace -f -o /dev/null -e trace=unlinkat,linkat,renameat2,mkdirat \
-	    -e inject=unlinkat,linkat,renameat2,mkdirat:signal=KILL:when="$n" \
-	    bk-prune "$@" "$S" > out 2>&1
-}
-
 @test "killed before each change of the store: delete, undo, the end of the grace" {
-	command -v strace > /dev/null || skip "strace is not installed"
 	for i in 1 2 3; do put app; done
 	bk-list --id "${ids[0]}" "$S" | bk-tag -t a=b > /dev/null
 	cp -a store fresh
@@ -299,7 +289,7 @@ killed() {
 			esac
 			n=$((n + 1))
 			# shellcheck disable=SC2086
-			killed $n $what && break
+			killed $n bk-prune $what "$S" && break
 			all_whole
 			[[ $(listed) == *"${ids[2]}"* ]]
 			# What is not listed can be brought back, or has no payload.

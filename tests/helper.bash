@@ -63,3 +63,12 @@ for name in sys.argv[2:]:
     json.dump(o, open(name, "w"))
 PY
 }
+
+# killed N COMMAND...: run it, killed before its Nth change of a file store.
+# Status 0: it came to its end, having made fewer.
+killed() {
+	local n=$1 calls=unlinkat,linkat,renameat2,mkdirat
+	shift
+	command -v strace > /dev/null || skip "strace is not installed"
+	strace -f -o /dev/null -e trace="$calls" -e inject="$calls:signal=KILL:when=$n" "$@" > out 2>&1
+}
