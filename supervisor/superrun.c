@@ -24,6 +24,8 @@
 
 #define OUTPUT_MAX 65536
 #define AGAIN_MS (10 * 60 * 1000)
+#define BUSY_MS 2000
+#define FAILED_MS (60 * 60 * 1000)
 
 /* The system calls.  0 or an errno. */
 static int
@@ -244,7 +246,7 @@ static void
 after_change(struct bk_sup *s, struct bk_sup_task *t,
     const struct bk_sup_child *c, int status, const char *word)
 {
-	static const int64_t hour = 3600000;
+	int64_t wait = t->job->at_most_every;
 	struct bk_fault f = BK_FAULT_INIT;
 
 	if (t->job->watch == NULL)
@@ -259,8 +261,11 @@ after_change(struct bk_sup *s, struct bk_sup_task *t,
 	if (s->once || c->digest == 0 || c->digest == t->watched)
 		return;
 	t->changed = true;
-	t->change_again = bk_sup_boot() + (t->job->at_most_every > hour ?
-	    t->job->at_most_every : hour);
+	if (status == BK_BUSY)
+		wait = BUSY_MS;
+	else if (wait < FAILED_MS)
+		wait = FAILED_MS;
+	t->change_again = bk_sup_boot() + wait;
 }
 
 static void

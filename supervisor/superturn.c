@@ -150,18 +150,22 @@ act(struct bk_sup *s, struct bk_sup_task *t)
 	bk_sup_enter(s, t, BK_LEDGER_DUE, want.slot, NULL);
 }
 
-/* A run that is not ours: its end is an event too. */
+/*
+ * A run that is not ours: its end is an event too.  One that has its outcome
+ * may still prune and tell; only a change waits for that.
+ */
 static void
 follow(struct bk_sup *s, struct bk_sup_task *t,
     const struct bk_ledger_state *l)
 {
-	bool open = l != NULL && l->open && t->run == NULL;
+	bool other = l != NULL && t->run == NULL && (l->open || t->changed) &&
+	    l->pid > 0 && !s->once && held(s, t);
 
-	if (!open && t->other != -1) {
+	if (!other && t->other != -1) {
 		(void)close(t->other);
 		t->other = -1;
 	}
-	if (open && t->other == -1 && !s->once && l->pid > 0 && held(s, t))
+	if (other && t->other == -1)
 		t->other = (int)syscall(SYS_pidfd_open, l->pid, 0);
 }
 
@@ -215,7 +219,7 @@ consider_events(struct bk_sup *s, struct bk_sup_task *t,
 	static const struct bk_due_time none = { .why = BK_DUE_CHANGE };
 	bool start = t->at_start;
 
-	if (t->run != NULL || t->queued || t->look != NULL)
+	if (t->run != NULL || t->queued || t->look != NULL || t->other != -1)
 		return;
 	if (s->once && bk_due_watches(s->due, t->job))
 		t->changed = bk_sup_differs(t);

@@ -41,7 +41,7 @@ ran() {
 
 # Lines of the ledger of job ${1} with event ${2}.
 events() {
-	grep -sc "\"job\":\"$1\",\"event\":\"$2\"" state/ledger
+	cat state/ledger 2> /dev/null | grep -c "\"job\":\"$1\",\"event\":\"$2\""
 }
 
 manifests() {
