@@ -134,7 +134,8 @@ leader() {
 		END
 	}
 	await outcomes
-	run ! pgrep -f "$PWD/store"
+	none() { ! pgrep -f "$PWD/store" > left; }
+	await none
 	# What the ledger calls committed is there, whole.
 	bk-list --json "$S" > list
 	jq -r 'select(.id) | .id' list > ids

@@ -41,7 +41,8 @@ ran() {
 
 # Lines of the ledger of job ${1} with event ${2}.
 events() {
-	cat state/ledger 2> /dev/null | grep -c "\"job\":\"$1\",\"event\":\"$2\""
+	[ -e state/ledger ] || echo 0
+	grep -sc "\"job\":\"$1\",\"event\":\"$2\"" state/ledger
 }
 
 manifests() {
