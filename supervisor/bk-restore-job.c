@@ -170,6 +170,8 @@ main(int argc, char *argv[])
 
 	bk_init(&prog, argc, argv);
 	parse(&a, &c);
+	/* bk-restore takes back what is half done. */
+	r.grace = 15000;
 	if (bk_run_open(&r, bk_ctx, &f) == 0 &&
 	    (r.talk = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3)) != -1 &&
 	    (r.all = jobs = bk_jobs_load(&r.ctx, a.config, &f)) != NULL) {

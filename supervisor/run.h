@@ -27,6 +27,7 @@ struct bk_run {
 	int stop;			/* epoll: readable once we shall end */
 	int signals;			/* signalfd, in it */
 	int talk;			/* our standard error, for children's output */
+	int grace;			/* ms from TERM to KILL; 0: 5 s */
 	bool closing;			/* what runs now is not to be stopped */
 	int signal;			/* that has stopped us, or 0 */
 };

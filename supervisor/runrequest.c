@@ -9,6 +9,7 @@
 #include "run.h"
 
 #define TALK_MAX (1 << 20)
+#define GRACE_MS 60000		/* a bk-run ends its stages first, then tells */
 #define STORE_MS 900000			/* bk-request keeps its own limit before */
 
 /* What came of one run. */
@@ -118,7 +119,9 @@ carry_out(struct bk_run *r, const struct bk_job *job, struct came *c,
 	    bk_args_add(&a, job->title, f) == -1)
 		goto out;
 	rc = 0;
+	r->grace = GRACE_MS;
 	c->status = bk_run_program(r, &a, NULL, NULL, &out, 0, &own);
+	r->grace = 0;
 	for (p = bk_buf_text(&out); (nl = strchr(p, '\n')) != NULL; p = nl + 1)
 		if ((o = bk_json_parse(p, (size_t)(nl - p), "bk-run",
 		    &own)) != NULL) {

@@ -49,7 +49,7 @@ run(struct bk_run *r, struct bk_child_spec *spec, const char *input,
 	else
 		(void)bk_fault_set(f, own.status != 0 ? own.status : BK_DATA,
 		    "%s", own.text[0] != '\0' ? own.text : "it did not end");
-	bk_child_stop(c, GRACE_MS);
+	bk_child_stop(c, r->grace > 0 ? r->grace : GRACE_MS);
 	return rc;
 }
 

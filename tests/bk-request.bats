@@ -108,6 +108,42 @@ print(json.dumps(o, separators=(",", ":")))' "store/.bk/request/$id.json")" ]
 	wait
 }
 
+@test "TERM while it carries one out: the run ends in order, and is answered" {
+	mkfifo up
+	cat >> bk.conf <<-END
+	job "slow" { source = "exec:" command = { "sh", "-c", "echo up > $PWD/up; exec sleep 600" }
+	    store = "one" always = "touch $PWD/always" }
+	END
+	bk-request "$S" slow > asked
+	bk-run --requests one > ran 2> err 3>&- &
+	pid=$!
+	read -r _ < up
+	kill -TERM $pid
+	wait $pid || true
+	[ -e always ]
+	grep -q '"job":"slow","event":"failed"' state/ledger
+	grep -q '"outcome":"failed"' store/.bk/request/*.answer.json
+	nothing_listed store
+}
+
+@test "killed while it carries one out: nothing partial, its stages die" {
+	mkfifo up
+	echo "job \"slow\" { source = \"exec:\" command = { \"sh\", \"-c\", \"echo up > $PWD/up; echo data; exec sleep 600 > $PWD/up\" } store = \"one\" }" >> bk.conf
+	bk-request "$S" slow > asked
+	bk-run --requests one > ran 2> err 3>&- &
+	pid=$!
+	exec 4< up
+	read -r _ <&4
+	kill -KILL $pid
+	# End of file: the command, the last that held it, is gone.
+	run -0 timeout 20 cat <&4
+	exec 4<&-
+	nothing_listed store
+	# It was claimed, once: whoever waits learns that nothing came of it.
+	run -1 bk-request --claim --job slow "$S"
+	[ -z "$(find store/.bk/request -name '*.answer.json')" ]
+}
+
 @test "an answer is given once; unknown ones, old ones, wrong words" {
 	bk-request "$S" app > asked
 	id=$(sed 's/.*"request":"\([^"]*\)".*/\1/' asked)

@@ -66,3 +66,13 @@ setup() {
 	[ "$(psql -XAtq -d copy -c 'SELECT count(*), min(md5), max(md5) FROM t')" = \
 	    "$(psql -XAtq -d app -c 'SELECT count(*), min(md5), max(md5) FROM t')" ]
 }
+
+@test "a request in a store that does not honour create-only: 78, nothing written" {
+	bk-probe "$U" | grep -q '"create-only":false' || skip "this server honours it"
+	run -78 --separate-stderr bk-request "$U" app
+	said "does not honour create-only writes"
+	run -1 --separate-stderr bk-request --claim --job app "$U"
+	rules
+	[ -z "$(curl -sf --aws-sigv4 aws:amz:us-east-1:s3 --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" \
+	    "$SERVER/bk-sidecar?list-type=2&prefix=$BATS_TEST_NUMBER/.bk/request" | grep -o '<Key>')" ]
+}
