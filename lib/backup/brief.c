@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "brief.h"
-#include "marks.h"
+#include "json.h"
 #include "when.h"
 
 enum { BK, ID, NAME, TIME, ENGINE, EXT, KEY, BYTES, PARENT, SOURCE, STAGES,
@@ -121,6 +121,36 @@ bk_brief_pick(const char *line, size_t n, struct bk_brief *b,
 		b->flags |= BK_RETAIN_HELD;
 	*notes = half[0];
 	return 0;
+}
+
+struct bk_retain_in
+bk_retain_of(const struct bk_record *rec)
+{
+	struct bk_retain_in in = { .time = rec->time, .id = rec->id,
+		.name = rec->name, .bytes = BK_BYTES_UNKNOWN };
+	json_t *first = json_array_get(json_object_get(rec->json, "stages"), 0);
+	int64_t bytes = bk_json_get_int(first, "bytes");
+	const char *proof = bk_json_get_text(json_object_get(rec->json, "info"),
+	    "proof");
+
+	if (rec->version != 1) {
+		in.flags = BK_RETAIN_UNREADABLE;
+		return in;
+	}
+	in.parent = rec->parent;
+	in.stored = rec->bytes;
+	if (bytes >= 0)
+		in.bytes = (uint64_t)bytes;
+	in.flags = BK_RETAIN_PAYLOAD;
+	if (bk_json_get_text(rec->json, "suspect") != NULL)
+		in.flags |= BK_RETAIN_SUSPECT;
+	if (json_is_true(json_object_get(rec->json, "good")))
+		in.flags |= BK_RETAIN_ACCEPTED;
+	if (proof == NULL || strcmp(proof, "none") != 0)
+		in.flags |= BK_RETAIN_PROVEN;
+	if (bk_json_get_text(rec->json, "hold") != NULL)
+		in.flags |= BK_RETAIN_HELD;
+	return in;
 }
 
 void

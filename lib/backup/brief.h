@@ -10,6 +10,7 @@
 #include "jsonpick.h"
 #include "names.h"
 #include "record.h"
+#include "retain.h"
 #include "store.h"
 #include "ulid.h"
 
@@ -33,6 +34,12 @@ struct bk_brief {
  */
 int bk_brief_pick(const char *line, size_t n, struct bk_brief *b,
     struct bk_json_part *notes);
+
+/*
+ * What retention wants to know of a whole ${rec}; borrows its texts.  The
+ * payload is taken to be there, and "source" is left out.
+ */
+struct bk_retain_in bk_retain_of(const struct bk_record *rec);
 
 /* The same from a whole record, which is borrowed; source is left out. */
 void bk_brief_of(const struct bk_record *rec, struct bk_brief *b);

@@ -11,7 +11,6 @@
 #include "fresh.h"
 #include "json.h"
 #include "judged.h"
-#include "marks.h"
 
 const char *const bk_freshness_names[BK_FRESHNESSES] = { "fresh", "unchanged",
 	"shrunk", "failed", "stale", "never", "unknown" };

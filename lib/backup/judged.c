@@ -1,9 +1,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "brief.h"
 #include "json.h"
 #include "judged.h"
-#include "marks.h"
+#include "listmarks.h"
 
 #define NOTHING ", counts for nothing"
 

@@ -4,10 +4,6 @@
 
 #include "keeping.h"
 
-static const char *const period_name[BK_PERIODS] = {
-	"last", "hourly", "daily", "weekly", "monthly", "yearly"
-};
-
 /* "2026-W47": the week of its Thursday (ISO 8601, 3.1.1.21). */
 static void
 week_text(struct bk_date d, char *out, size_t size)
@@ -106,14 +102,14 @@ rule_text(const struct bk_retained *r, size_t i, int bit, char *out,
 	int p = bit % BK_PERIODS;
 
 	if (bit < BK_PERIODS) {
-		(void)snprintf(out, size, "%s ", period_name[p]);
+		(void)snprintf(out, size, "%s ", bk_period_names[p]);
 		period_text(r, i, p, out + strlen(out), size - strlen(out));
 	} else if (bit < 2 * BK_PERIODS)
-		(void)snprintf(out, size, "oldest %s", period_name[p]);
+		(void)snprintf(out, size, "oldest %s", bk_period_names[p]);
 	else if (bit < 3 * BK_PERIODS) {
 		bk_span_text(&book_of(r, i).policy->within[p], span);
 		(void)snprintf(out, size, "%s%swithin %s",
-		    p == BK_LAST ? "" : period_name[p], p == BK_LAST ? "" : " ",
+		    p == BK_LAST ? "" : bk_period_names[p], p == BK_LAST ? "" : " ",
 		    span);
 	} else if (UINT64_C(1) << bit == WHY_CYCLE_WEEK ||
 	    UINT64_C(1) << bit == WHY_CYCLE_MONTH) {

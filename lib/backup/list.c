@@ -11,7 +11,7 @@
 #include "entry.h"
 #include "json.h"
 #include "list.h"
-#include "marks.h"
+#include "listmarks.h"
 
 #define URL_MAX 16384
 

@@ -22,17 +22,8 @@
 #include <stdint.h>
 
 #include "fault.h"
+#include "period.h"
 #include "query.h"
-
-enum bk_period {
-	BK_LAST,			/* no period: each record by itself */
-	BK_HOURLY,
-	BK_DAILY,
-	BK_WEEKLY,			/* ISO 8601 weeks */
-	BK_MONTHLY,
-	BK_YEARLY,
-	BK_PERIODS
-};
 
 #define BK_UNLIMITED UINT32_MAX
 #define BK_KEEP_TAGS_MAX 16

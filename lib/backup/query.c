@@ -22,8 +22,8 @@
 
 #include "buf.h"
 #include "json.h"
-#include "marks.h"
 #include "names.h"
+#include "period.h"
 #include "query.h"
 
 #define MATCHERS_MAX 64

@@ -18,7 +18,7 @@ void bk_query_free(struct bk_query *q);
 /*
  * 1 if ${rec} matches, 0 if not, -1 with ${f} set (64: an expression ran
  * past its bound).  A NULL query matches everything.  Marks are looked up in
- * "marks" of the record (see marks.h).
+ * "marks" of the record (see period.h).
  */
 int bk_query_match(const struct bk_query *q, const struct bk_record *rec,
     struct bk_fault *f);

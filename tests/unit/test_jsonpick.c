@@ -6,7 +6,6 @@
 #include "brief.h"
 #include "json.h"
 #include "jsonpick.h"
-#include "marks.h"
 #include "samples.h"
 #include "tap.h"
 

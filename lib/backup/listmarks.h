@@ -3,26 +3,13 @@
  * yearly.  Computed when listing, never stored; a record shows them in
  * "marks", an array of those words.
  */
-#ifndef BK_MARKS_H
-#define BK_MARKS_H
+#ifndef BK_LISTMARKS_H
+#define BK_LISTMARKS_H
 
 #include "ctx.h"
 #include "list.h"
 #include "policy.h"
-#include "retain.h"
 #include "store.h"
-
-/* "hourly" ... "yearly": the period, or BK_LAST for any other word. */
-enum bk_period bk_mark_period(const char *word);
-
-/* Is ${rec} marked so? */
-bool bk_marked(const struct bk_record *rec, enum bk_period p);
-
-/*
- * What retention wants to know of ${rec}; borrows its texts.  The payload is
- * taken to be there, and "source" is left out.
- */
-struct bk_retain_in bk_retain_of(const struct bk_record *rec);
 
 /*
  * Set "marks" in each record of ${l}, which must hold all of each name in it

@@ -2,67 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "json.h"
-#include "marks.h"
+#include "brief.h"
+#include "listmarks.h"
 #include "rule.h"
-
-static const char *const words[BK_PERIODS] = {
-	NULL, "hourly", "daily", "weekly", "monthly", "yearly"
-};
-
-enum bk_period
-bk_mark_period(const char *word)
-{
-	int p;
-
-	for (p = BK_HOURLY; p < BK_PERIODS; p++)
-		if (strcmp(words[p], word) == 0)
-			return (enum bk_period)p;
-	return BK_LAST;
-}
-
-bool
-bk_marked(const struct bk_record *rec, enum bk_period p)
-{
-	json_t *list = json_object_get(rec->json, "marks"), *v;
-	size_t i;
-
-	json_array_foreach(list, i, v)
-		if (json_is_string(v) &&
-		    bk_mark_period(json_string_value(v)) == p)
-			return true;
-	return false;
-}
-
-struct bk_retain_in
-bk_retain_of(const struct bk_record *rec)
-{
-	struct bk_retain_in in = { .time = rec->time, .id = rec->id,
-		.name = rec->name, .bytes = BK_BYTES_UNKNOWN };
-	json_t *first = json_array_get(json_object_get(rec->json, "stages"), 0);
-	int64_t bytes = bk_json_get_int(first, "bytes");
-	const char *proof = bk_json_get_text(json_object_get(rec->json, "info"),
-	    "proof");
-
-	if (rec->version != 1) {
-		in.flags = BK_RETAIN_UNREADABLE;
-		return in;
-	}
-	in.parent = rec->parent;
-	in.stored = rec->bytes;
-	if (bytes >= 0)
-		in.bytes = (uint64_t)bytes;
-	in.flags = BK_RETAIN_PAYLOAD;
-	if (bk_json_get_text(rec->json, "suspect") != NULL)
-		in.flags |= BK_RETAIN_SUSPECT;
-	if (json_is_true(json_object_get(rec->json, "good")))
-		in.flags |= BK_RETAIN_ACCEPTED;
-	if (proof == NULL || strcmp(proof, "none") != 0)
-		in.flags |= BK_RETAIN_PROVEN;
-	if (bk_json_get_text(rec->json, "hold") != NULL)
-		in.flags |= BK_RETAIN_HELD;
-	return in;
-}
 
 static int
 by_name(const void *va, const void *vb)
@@ -80,7 +22,7 @@ show(struct bk_record *rec, uint8_t marks, struct bk_fault *f)
 
 	for (p = BK_HOURLY; p < BK_PERIODS && rc == 0; p++)
 		if ((marks & 1U << p) != 0)
-			rc = json_array_append_new(list, json_string(words[p]));
+			rc = json_array_append_new(list, json_string(bk_period_names[p]));
 	if (rc == 0)
 		rc = json_object_set(rec->json, "marks", list);
 	json_decref(list);
