@@ -5,6 +5,7 @@
  * own: the store's URL is quoted for both.  The program is named by its path,
  * since the server's is another.
  */
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -12,9 +13,12 @@
 #include "json.h"
 #include "pick.h"
 #include "recover.h"
+#include "wal.h"
+#include "walread.h"
 #include "when.h"
 
 #define TRIES 1000			/* backups that end after the moment */
+#define SEGMENTS_BACK 64		/* that are searched for a commit */
 
 static const char engine[] = "postgres-base";
 
@@ -243,8 +247,108 @@ fetch_command(struct bk_recover *v, const struct bk_origin *o,
 	return rc;
 }
 
+/* The run of ${tli} that a base backup begins in, or of a later one the first. */
+static const struct bk_wal_run *
+run_of(const struct bk_wal_runs *w, uint64_t system, uint32_t tli,
+    const struct bk_wal_name *start)
+{
+	const struct bk_wal_run *r;
+	uint64_t n;
+	size_t i;
+
+	for (i = 0; i < w->len; i++) {
+		r = &w->v[i];
+		if (r->system != system || r->tli != tli)
+			continue;
+		if (start->tli != tli)
+			return r;
+		n = bk_wal_number(start, r->segment);
+		if (n >= bk_wal_number(&r->first, r->segment) &&
+		    n <= bk_wal_number(&r->last, r->segment))
+			return r;
+	}
+	return NULL;
+}
+
+/*
+ * The last commit of the log in ${o}'s store that a server started on its
+ * base backup reads.  0, BK_ABSENT or -1.
+ */
 static int
-set_time(struct bk_recover *v, struct bk_fault *f)
+last_commit(const struct bk_recover *v, const struct bk_origin *o,
+    struct bk_wal_event *e, struct bk_fault *f)
+{
+	const json_t *info = json_object_get(o->header, "info");
+	const char *system = bk_json_get_text(info, "system");
+	const char *wal = bk_json_get_text(info, "start-wal");
+	const struct bk_wal_run *run;
+	struct bk_wal_runs w = BK_WAL_RUNS_INIT;
+	struct bk_wal_name start;
+	uint64_t id;
+	uint32_t tli = 0;
+	size_t i;
+	int rc = BK_ABSENT;
+
+	if (system == NULL || wal == NULL || !bk_wal_system_parse(system, &id) ||
+	    !bk_wal_name_parse(wal, &start))
+		return BK_ABSENT;
+	if (bk_wal_runs(o->store, o->rec.name, &w, f) == -1)
+		return -1;
+	for (i = 0; i < w.len; i++)
+		if (w.v[i].system == id && w.v[i].tli > tli)
+			tli = w.v[i].tli;
+	if (v->r.timeline != NULL && strcmp(v->r.timeline, "latest") != 0)
+		tli = strcmp(v->r.timeline, "current") == 0 ? start.tli :
+		    (uint32_t)strtoul(v->r.timeline, NULL, 10);
+	for (; rc == BK_ABSENT && tli >= start.tli; tli--)
+		if ((run = run_of(&w, id, tli, &start)) != NULL)
+			rc = bk_wal_last_commit(o->store, o->rec.name, run,
+			    SEGMENTS_BACK, e, f);
+	bk_wal_runs_release(&w);
+	return rc;
+}
+
+/* RFC 3339 in microseconds; ${ms} is the same in milliseconds. */
+static int64_t
+micro(const char *text, int64_t ms)
+{
+	const char *dot = strchr(text, '.');
+	int64_t us = 0, unit = 100;
+	size_t i, n = dot != NULL ? strspn(dot + 1, "0123456789") : 0;
+
+	for (i = 3; i < n && unit > 0; i++, unit /= 10)
+		us += (dot[1 + i] - '0') * unit;
+	return ms * 1000 + us;
+}
+
+/*
+ * Where nothing was committed after the moment, a server with that target
+ * would not start: it gets none.
+ */
+static int
+past_end(struct bk_recover *v, const struct bk_origin *o, int64_t at,
+    struct bk_fault *f)
+{
+	struct bk_wal_event e;
+	char last[BK_TIME_LEN];
+	int rc;
+
+	if (o->store == NULL || v->r.restore_command != NULL ||
+	    (rc = last_commit(v, o, &e, f)) == BK_ABSENT)
+		return 0;
+	if (rc == -1)
+		return -1;
+	if (e.time > micro(v->r.what, at))
+		return 0;
+	bk_say(BK_LOG_WARN, "nothing is stored of what was committed after %s, "
+	    "the last before %s: recovering to the end of the log",
+	    bk_time_text(e.time / 1000, last), v->r.what);
+	v->r.to = BK_RECOVER_LATEST;
+	return 0;
+}
+
+static int
+set_time(struct bk_recover *v, const struct bk_origin *o, struct bk_fault *f)
 {
 	char when[BK_TIME_LEN];
 	int64_t at;
@@ -260,7 +364,7 @@ set_time(struct bk_recover *v, struct bk_fault *f)
 		return -1;
 	else
 		v->r.what = bk_buf_text(&v->time);
-	return 0;
+	return past_end(v, o, at, f);
 }
 
 int
@@ -282,7 +386,7 @@ bk_recover_request(struct bk_recover *v, const struct bk_which *w,
 	*r = &v->r;
 	if (!base)
 		return 0;
-	if (v->at != NULL && set_time(v, f) == -1)
+	if (v->at != NULL && set_time(v, o, f) == -1)
 		return -1;
 	/* One that has its log in it needs no other, unless it is to go on. */
 	wal = bk_json_get_text(json_object_get(o->header, "info"), "wal");

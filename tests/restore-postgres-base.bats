@@ -4,6 +4,7 @@
 
 load helper
 load wal
+load pgback
 
 setup_file() {
 	export BATS_TEST_TIMEOUT=120
@@ -53,43 +54,12 @@ teardown() {
 	halt
 }
 
-# A row; prints a moment after it.
-commit() {
-	q "INSERT INTO n VALUES ($1)" > /dev/null
-	q "SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
-}
-
 # Wait until all of the log so far is in the archive.
 archived() {
 	local f
-	f=$(q 'SELECT pg_walfile_name(pg_current_wal_insert_lsn())')
-	q 'SELECT pg_switch_wal()' > /dev/null
+	f=$(q 'SELECT pg_walfile_name(pg_switch_wal())')
 	timeout 30 sh -c "until [ -e '${PGDATA%/data}/archive/$f' ] &&
 	    [ -e '$PGDATA/pg_wal/archive_status/$f.done' ]; do :; done"
-}
-
-# Start the cluster in $1 on a socket of its own, until it takes writes.
-begin() {
-	as_pg "$PGBIN/pg_ctl" -s -w -t 60 -D "$1" -l "$home/to/log" \
-	    -o "-c fsync=off -c port=5499 -c listen_addresses= -c unix_socket_directories=$home/to" \
-	    start > /dev/null 2>&1 3>&- < /dev/null || { cat "$home/to/log"; return 1; }
-	started=$1
-	timeout 60 sh -c "until psql -XAtq -h '$home/to' -p 5499 -d postgres -c 'SELECT ${2:-NOT pg_is_in_recovery()}' 2> /dev/null |
-	    grep -q t; do :; done"
-}
-
-halt() {
-	[ -z "${started-}" ] || as_pg "$PGBIN/pg_ctl" -s -w -m immediate -D "$started" stop > /dev/null 2>&1 || :
-	started=
-}
-
-# there SQL: of the restored cluster
-there() { psql -XAtq -v ON_ERROR_STOP=1 -h "$home/to" -p 5499 -d postgres -c "$1"; }
-
-# The rows of n in a restored cluster are $1.
-rows() {
-	there "SELECT string_agg(i::text, ' ' ORDER BY i) FROM n" > got
-	[ "$(cat got)" = "$1" ] || { echo "rows: $(cat got), not $1"; return 1; }
 }
 
 @test "to a moment, tablespaces elsewhere, whole by pg_verifybackup" {

@@ -314,6 +314,25 @@ bk_pgrecovery_version(const char *dir, struct bk_fault *f)
 	    "PG_VERSION names none", dir);
 }
 
+/* The backup of a standby has the signal that made it one. */
+static int
+drop_signals(const char *dir, struct bk_fault *f)
+{
+	static const char *const names[] = { "standby.signal",
+		"recovery.signal", "recovery.conf", NULL };
+	char path[PATH_MAX];
+	size_t i;
+
+	for (i = 0; names[i] != NULL; i++) {
+		if (path_of(dir, names[i], path, f) == -1)
+			return -1;
+		if (unlink(path) == -1 && errno != ENOENT)
+			return bk_fault_errno(f, 0, errno, "cannot remove '%s'",
+			    path);
+	}
+	return 0;
+}
+
 int
 bk_pgrecovery_write(const struct bk_ctx *ctx, const struct bk_recovery *r,
     const char *dir, int version, bool target, struct bk_fault *f)
@@ -323,7 +342,7 @@ bk_pgrecovery_write(const struct bk_ctx *ctx, const struct bk_recovery *r,
 	struct bk_buf conf = BK_BUF_INIT(CONF_MAX);
 	int rc = -1;
 
-	if ((recovers &&
+	if (drop_signals(dir, f) == -1 || (recovers &&
 	    bk_pgrecovery_lines(ctx, r, version, target, &lines, f) == -1) ||
 	    (!r->archive_keep &&
 	    line(&conf, "archive_mode", "off", f) == -1) ||
