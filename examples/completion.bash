@@ -34,6 +34,16 @@ _bk_urls() {
 	esac
 }
 
+# The jobs of the schedule file, for what takes the name of one.
+_bk_jobs() {
+	case $1 in
+	bk-backup | bk-doctor | bk-restore | bk-restore-job | bk-run | bk-start | bk-status) ;;
+	*) return ;;
+	esac
+	sed -n 's/^[[:space:]]*job[[:space:]]*"\([A-Za-z0-9._-]*\)".*/\1/p' \
+	    "${BK_CONF:-/etc/bk/bk.conf}" 2>/dev/null
+}
+
 _bk() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
 	local program=${COMP_WORDS[0]} name i
@@ -91,7 +101,7 @@ _bk() {
 	elif [ "$name" = bk-watch ] || [ "$name" = bk-spool ] && [[ $cur != *: ]]; then
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 	else
-		mapfile -t COMPREPLY < <(compgen -W "$(_bk_urls "$name")" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "$(_bk_urls "$name"; _bk_jobs "$name")" -- "$cur")
 	fi
 	# URLs and "--name=" go on.
 	case ${COMPREPLY[0]-} in *:// | *: | *=) compopt -o nospace 2>/dev/null ;; esac

@@ -36,11 +36,25 @@ offers() {
 	done
 	offers backup
 	run -0 complete_words bk rest
-	[ "$output" = restore ]
+	[ "${lines[*]}" = "restore restore-job" ]
 	run -0 complete_words bk backup --zs
 	[ "$output" = --zstd ]
 	run -0 complete_words bk restore --la
 	[ "$output" = --latest ]
+}
+
+@test "the jobs of the schedule file" {
+	cd "$BATS_TEST_TMPDIR"
+	printf 'job "app" {\n}\n  job "other.one" { }\n# job "no"\n' > bk.conf
+	export BK_CONF=$PWD/bk.conf
+	for words in 'bk backup' 'bk restore' 'bk status' 'bk-doctor' 'bk-run'; do
+		# shellcheck disable=SC2086
+		run -0 complete_words $words ''
+		offers app && offers other.one
+		run ! offers no
+	done
+	run -0 complete_words bk-dump ''
+	run ! offers app
 }
 
 @test "an option's argument is no option" {
