@@ -3,6 +3,8 @@
  * host, or by way of a store by that of another.  Where no supervisor is
  * there, the job is run here, as bk-run does it.
  */
+#include <sys/mman.h>
+
 #include <errno.h>
 #include <limits.h>
 #include <signal.h>
@@ -11,10 +13,13 @@
 #include <unistd.h>
 
 #include "ask.h"
+#include "detach.h"
+#include "io.h"
 #include "job.h"
 #include "json.h"
 #include "optargs.h"
 #include "prog.h"
+#include "ulid.h"
 #include "uri.h"
 
 #define FIRST_MS 30000			/* for the answer that it has started */
@@ -116,18 +121,6 @@ out:
 	return rc;
 }
 
-/* No supervisor is there: run it ourselves, to its end. */
-static int
-run_here(const struct args *a, const struct bk_jobs *jobs, struct bk_fault *f)
-{
-	const char *words[] = { "--config", jobs->path, "--", a->job, NULL };
-
-	bk_say(BK_LOG_WARN, "no supervisor listens at '%s/%s': running job '%s' "
-	    "here%s", jobs->state, BK_ASK_SOCKET, a->job, a->wait_ms > 0 ?
-	    ", to its end" : "");
-	return become("bk-run", words, f);
-}
-
 /* What there is to tell: for a program an object, for a person a sentence. */
 static int
 tell(const struct args *a, json_t *o, const char *state, struct bk_fault *f)
@@ -151,6 +144,68 @@ tell(const struct args *a, json_t *o, const char *state, struct bk_fault *f)
 		    message != NULL ? message : "");
 	return fflush(stdout) == EOF ? bk_fault_errno(f, BK_IO, errno,
 	    "standard output") : 0;
+}
+
+/* What bk-run has printed, to our standard output. */
+static int
+hand_on(int fd, struct bk_fault *f)
+{
+	char p[4096];
+	ssize_t n;
+
+	if (lseek(fd, 0, SEEK_SET) == -1)
+		return bk_fault_errno(f, BK_IO, errno, "the outcome");
+	while ((n = bk_read_full(fd, p, sizeof(p), "the outcome", f)) > 0)
+		if (bk_write_all(STDOUT_FILENO, p, (size_t)n, "standard output",
+		    f) == -1)
+			return -1;
+	return n == -1 ? -1 : 0;
+}
+
+/* No supervisor is there: run it ourselves, and wait no longer than is wanted. */
+static int
+run_and_wait(const struct args *a, const struct bk_jobs *jobs,
+    struct bk_fault *f)
+{
+	int64_t until = bk_ctx->mono() + a->wait_ms;
+	char path[PATH_MAX], run[BK_ULID_LEN + 1];
+	const char *argv[] = { path, "--config", jobs->path, "--run", run, "--",
+		a->job, NULL };
+	int fd = memfd_create("outcome", MFD_CLOEXEC), rc = -1;
+	json_t *o = NULL;
+	pid_t pid;
+
+	(void)snprintf(path, sizeof(path), "%s/bk-run", bk_ctx->bindir);
+	if (fd == -1)
+		return bk_fault_errno(f, BK_IO, errno, "cannot make a memory file");
+	if (bk_ulid_new(bk_ctx->now(), run, f) == -1 ||
+	    (pid = bk_detach(argv, fd, f)) == -1)
+		goto out;
+	if ((rc = bk_detach_wait(bk_ctx, pid, until)) != -1) {
+		if (hand_on(fd, f) == -1)
+			rc = -1;
+		goto out;
+	}
+	if ((o = json_pack("{s:s, s:s, s:i}", "job", a->job, "run", run, "pid",
+	    (int)pid)) == NULL)
+		(void)bk_fault_errno(f, BK_IO, ENOMEM, "the outcome");
+	else if (tell(a, o, "running", f) == 0)
+		rc = BK_NO;
+out:
+	json_decref(o);
+	(void)close(fd);
+	return rc;
+}
+
+static int
+run_here(const struct args *a, const struct bk_jobs *jobs, struct bk_fault *f)
+{
+	const char *words[] = { "--config", jobs->path, "--", a->job, NULL };
+
+	bk_say(BK_LOG_WARN, "no supervisor listens at '%s/%s': running job '%s' "
+	    "here", jobs->state, BK_ASK_SOCKET, a->job);
+	return a->wait_ms > 0 ? run_and_wait(a, jobs, f) :
+	    become("bk-run", words, f);
 }
 
 /* The supervisor says no. */

@@ -1,6 +1,10 @@
 load helper
 load supervise
 
+teardown() {
+	supervise_teardown
+}
+
 setup() {
 	supervise_setup
 	mkdir -m 700 state
@@ -58,6 +62,21 @@ R=01M7ZH5GN7B9F6J0HZWGCP1BYG
 	python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("state/socket")'
 	run -0 --separate-stderr bk start app
 	said "running job 'app' here"
+}
+
+@test "without a supervisor a wait that is too short leaves the run alone" {
+	mkfifo go
+	job slow <<< "run = \"sh -c 'read x < $PWD/go'\""
+	run -1 --separate-stderr bk backup slow --wait=1
+	said "running job 'slow' here"
+	[ "$(jq -r '.state + " " + .job' <<< "$output")" = "running slow" ]
+	grep -q "\"started\".*$(jq -r .run <<< "$output")" state/ledger
+	run -75 --separate-stderr bk backup slow --wait=60
+	echo > go
+	await has slow committed
+	# One that ends in time is told as it ended.
+	run -77 --separate-stderr bk backup bad --wait=60
+	[ "$(jq -r .outcome <<< "$output")" = failed ]
 }
 
 @test "a socket that refuses us: 77, and nothing runs" {
