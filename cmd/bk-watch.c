@@ -5,7 +5,9 @@
  * Events are only hints (watchset.h); what is said rests on how the file
  * looks when it has settled (settle.h), so that lost and doubled events do no
  * harm.  Timers run on CLOCK_BOOTTIME: a host that sleeps wakes up late, not
- * wrong.  Between events nothing wakes it.
+ * wrong.  Between events nothing wakes it.  Somebody who writes a large file
+ * makes an event with each write, of which the kernel keeps one if nobody takes
+ * it: so after each look there is a pause.
  *
  * A command or a flag makes up for what nobody saw: what is there at the
  * start counts as changed, and what failed for a reason that may pass is
@@ -33,6 +35,7 @@
 
 #define QUIET_MS 2000
 #define LONGEST 30			/* times the quiet: a change is put off */
+#define PAUSE_MS INT64_C(50)		/* between two looks at events, at most */
 
 enum { SETTLE = 256, AT_MOST, HEARTBEAT, EXEC, FLAG };
 
@@ -63,6 +66,7 @@ struct watch {
 	struct unit *units;
 	size_t n;
 	struct bk_settle_rule rule;
+	int64_t pause, looks;		/* no look at events before ${looks} */
 	int64_t heartbeat, beat;	/* beat: when something was last said */
 	int64_t since;			/* wall clock: nothing changed */
 	struct bk_act *act;		/* NULL: lines are printed */
@@ -123,6 +127,7 @@ parse(struct watch *w, char ***paths)
 		bk_usage("--flag '': want the name of a file");
 	if ((w->flag != NULL) + exec + (w->heartbeat != 0) > 1)
 		bk_usage("choose one of --exec, --flag and --heartbeat");
+	w->pause = w->rule.quiet / 2 < PAUSE_MS ? w->rule.quiet / 2 : PAUSE_MS;
 	w->rule.longest = w->rule.quiet * LONGEST;
 	if (w->rule.longest < w->rule.every)
 		w->rule.longest = w->rule.every;
@@ -321,18 +326,22 @@ next_due(const struct watch *w)
 	return t < due ? t : due;
 }
 
+/* Sleep until there is a reason not to.  Are there events?  1, 0, -1. */
 static int
 rest(struct watch *w, struct bk_fault *f)
 {
 	struct pollfd p[4] = { { .fd = w->signals, .events = POLLIN },
 		{ .fd = w->timer, .events = POLLIN },
-		{ .fd = bk_watchset_fd(w->set), .events = POLLIN },
+		{ .fd = boottime() < w->looks ? -1 : bk_watchset_fd(w->set),
+		    .events = POLLIN },
 		/* No event is asked for: it tells only that its reader went. */
 		{ .fd = w->act == NULL ? STDOUT_FILENO : -1 } };
 	struct itimerspec at = { .it_interval = { .tv_sec = 0 } };
 	int64_t due = next_due(w);
 	uint64_t times;
 
+	if (p[2].fd == -1 && w->looks < due)
+		due = w->looks;
 	if (due != INT64_MAX) {
 		due = due > 0 ? due : 1;
 		at.it_value.tv_sec = (time_t)(due / 1000);
@@ -348,20 +357,29 @@ rest(struct watch *w, struct bk_fault *f)
 		(void)!read(w->timer, &times, sizeof(times));
 	if (p[3].revents & POLLERR)
 		w->signal = SIGTERM;
-	return 0;
+	return p[2].revents != 0;
+}
+
+/* Take the events that are there. */
+static int
+look(struct watch *w, struct bk_fault *f)
+{
+	int rc = bk_watchset_read(w->set, hint, w, f);
+
+	w->looks = w->now + w->pause;
+	return rc == 1 ? rebuild(w, f) : rc;
 }
 
 static int
 loop(struct watch *w, struct bk_fault *f)
 {
-	int rc;
+	int news;
 
 	while (w->signal == 0) {
-		if (rest(w, f) == -1)
+		if ((news = rest(w, f)) == -1)
 			return -1;
 		w->now = boottime();
-		if ((rc = bk_watchset_read(w->set, hint, w, f)) == -1 ||
-		    (rc == 1 && rebuild(w, f) == -1) || tell_due(w, f) == -1 ||
+		if ((news && look(w, f) == -1) || tell_due(w, f) == -1 ||
 		    tell_heartbeat(w, f) == -1 || (w->act != NULL &&
 		    w->signal == 0 && bk_act_step(w->act, w->now, f) == -1))
 			return -1;

@@ -281,3 +281,19 @@ for i in range(300):
 	done
 	return 1
 }
+
+@test "a reader of records that goes away: what is stored is removed, the rest stays" {
+	for i in 1 2 3; do echo "$i" | put "f$i"; done
+	mkfifo out
+	bk-spool --once in "$S" > out 3>&- 2> err &
+	pid=$!
+	exec 9< out 9<&-
+	status=0
+	wait "$pid" || status=$?
+	pid=
+	[ "$status" -eq 141 ]
+	[ "$(($(records | wc -l) + $(ls in | wc -l)))" -eq 3 ]
+	run -0 bk-spool --once in "$S"
+	empty
+	[ "$(records | wc -l)" -eq 3 ]
+}

@@ -281,14 +281,39 @@ ended() {
 	watching --settle 20ms --at-most-every 10ms f
 	echo 1 > f
 	next settled
-	# Other tests come and go in the directories above: one quiet second of
-	# ten is asked for.
-	for _ in $(seq 10); do
+	# Other tests come and go in the directories above, and that is an event:
+	# one quiet second is asked for, or else that no timer could wake it.
+	for _ in $(seq 5); do
 		before=$(grep ctxt "/proc/$pid/status")
 		sleep 1
 		[ "$before" != "$(grep ctxt "/proc/$pid/status")" ] || return 0
 	done
+	for _ in $(seq 50); do
+		timer=$(grep -h it_value "/proc/$pid/fdinfo/"*)
+		read -r call _ _ timeout _ < "/proc/$pid/syscall"
+		[ "$call" != running ] && [ "$timer" = "it_value: (0, 0)" ] &&
+		    [ "$((timeout & 0xffffffff))" -eq $((0xffffffff)) ] && return 0
+		sleep 0.1
+	done
 	return 1
+}
+
+@test "a large file that is written beside it costs next to nothing" {
+	watching --settle 2s f
+	before=$(awk '/^voluntary/ { print $2 }' "/proc/$pid/status")
+	python3 - <<-'PY'
+	import time
+	end = time.monotonic() + 1
+	with open('other', 'wb', 0) as f:
+	    n = 0
+	    while time.monotonic() < end:
+	        f.write(b'x')
+	        n += 1
+	assert n > 2000, n
+	PY
+	after=$(awk '/^voluntary/ { print $2 }' "/proc/$pid/status")
+	# Two wake-ups for each look at most.
+	[ $((after - before)) -le 100 ] || { echo "$((after - before)) wake-ups"; false; }
 }
 
 # Wait for a line of the fifo ${1}.
