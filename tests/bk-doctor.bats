@@ -67,6 +67,15 @@ for o in map(json.loads, sys.stdin):
 	[[ "$(found state)" == *"fail $PWD/state: "*" bytes are free"* ]]
 }
 
+@test "jobs that watch: the limits of inotify" {
+	job app <<< 'source = "fake:" store = "one"'
+	run -1 --separate-stderr bk-doctor --once
+	[ -z "$(found inotify)" ]
+	job red <<< "source = \"files://$PWD/state\" store = \"one\" watch = \"$PWD/state\""
+	run -1 --separate-stderr bk-doctor --once
+	[[ "$(found inotify)" == "ok fs.inotify.max_user_watches: $(cat /proc/sys/fs/inotify/max_user_watches), and the jobs want about "* ]]
+}
+
 @test "a supervisor that runs by another file is a warning" {
 	job app <<< 'source = "fake:" store = "one" schedule = "@daily"'
 	bk-run app > ran

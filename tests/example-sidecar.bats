@@ -56,9 +56,14 @@ setup() {
 	run --separate-stderr $side bk doctor --once --table
 	echo "$output"
 	[ "$status" -eq 0 ]
+	# A right that is taken away is found before the next backup.
+	. "$BATS_FILE_TMPDIR/pg.env"
+	psql -Xq -d app -c 'CREATE TABLE secret (a int)' -c 'REVOKE pg_read_all_data FROM backup'
+	run -1 --separate-stderr $side bk doctor --once app
+	[[ "$output" == *"role 'backup' may not read 1 tables or sequences of database 'app', such as public.secret; remedy: GRANT pg_read_all_data TO backup"* ]]
+	psql -Xq -d app -c 'DROP TABLE secret'
 	run -0 --separate-stderr $side bk status --table
 	[[ "${lines[1]}" == "app  fresh "* ]]
-	. "$BATS_FILE_TMPDIR/pg.env"
 	psql -Xq -d postgres -c 'ALTER ROLE backup CREATEDB'
 	run --separate-stderr $side bk restore app --into "postgres://backup@127.0.0.1:$port/copy"
 	echo "$stderr"
