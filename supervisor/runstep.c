@@ -74,7 +74,7 @@ bk_run_leader(struct bk_run *r, const struct bk_args *a, struct bk_buf *out,
     struct bk_fault *f)
 {
 	const struct bk_child_spec spec = { .argv = bk_args_argv(a), .in = -1,
-		.flags = BK_CHILD_FULLENV | BK_CHILD_PASS_ERR | BK_CHILD_OUT,
+		.flags = BK_CHILD_NEEDENV | BK_CHILD_PASS_ERR | BK_CHILD_OUT,
 		.stop = r->stop };
 	struct bk_fault own = BK_FAULT_INIT;
 	struct signalfd_siginfo si;

@@ -20,6 +20,42 @@ setup() { cd "$BATS_TEST_TMPDIR"; }
 	run -0 timeout 10 cat <&4
 }
 
+# All below hold the fifo open; its end of file tells that none is left.
+@test "with a guard all that the command has started dies with the parent" {
+	mkfifo alive
+	cat > tree <<-'END'
+	sleep 600 &
+	setsid sh -c "sleep 600; echo late" &
+	(setsid sh -c "(sleep 600 &) ; sleep 600" &)
+	sh -c "trap '' TERM HUP; echo up; sleep 600; echo late"
+	END
+	bash -c 'bk-child --parent $$ --guard -- sh tree > alive & wait' 3>&- &
+	parent=$!
+	exec 4< alive
+	read -r word <&4
+	[ "$word" = up ]
+	kill -9 "$parent"
+	run -0 timeout 10 cat <&4
+	[ -z "$output" ]
+}
+
+@test "a guard hides nothing of the command" {
+	run -7 bk-child --guard -- sh -c 'exit 7'
+	run -143 bk-child --guard -- sh -c 'kill $$'
+	run -137 bk-child --guard -- sh -c 'kill -9 $$'
+	run -127 bk-child --guard -- no-such-command
+	run -0 bash -c 'echo in | bk-child --guard -- cat'
+	[ "$output" = in ]
+	# The end of its input is seen by who writes, though the guard lives on.
+	run bash -c 'set -o pipefail; yes | bk-child --guard -- sh -c "exec < /dev/null; sleep 0.2"'
+	[ "$status" -eq 141 ]
+	# What it leaves behind when it ends by itself is left alone.
+	mkfifo alive
+	bk-child --guard -- sh -c 'sh -c "read -r x; echo \$x" <&3 > out &' 3<> alive
+	echo word > alive
+	timeout 10 sh -c 'until grep -qs word out; do :; done'
+}
+
 @test "a parent that is gone already: it does not start" {
 	run -137 bash -c 'bk-child --parent 1 -- touch started; exit $?'
 	[ ! -e started ]

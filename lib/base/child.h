@@ -1,7 +1,9 @@
 /*
  * Child processes: every program that bk runs is started here, by
  * posix_spawn through bk-child, which sets the parent-death signal and execs
- * it, so that nothing outlives a killed bk program.
+ * it, so that nothing outlives a killed bk program.  A command that the user
+ * wrote has a guard, which kills what it has started as well: its pid is then
+ * that of the guard, and its group is the command's.
  *
  * The child gets: descriptors 0, 1, 2 and no other (but for ${pass}, which a
  * secret is handed over by, see tool.h); default signal actions
@@ -27,7 +29,7 @@
 
 #define BK_CHILD_IN 1U		/* a pipe to its standard input */
 #define BK_CHILD_OUT 2U		/* a pipe from its standard output */
-#define BK_CHILD_FULLENV 4U	/* the whole environment: exec:, bk-pipe, hooks */
+#define BK_CHILD_FULLENV 4U	/* a user's command: the whole environment, a guard */
 #define BK_CHILD_INHERIT_OUT 8U	/* our own standard output, not /dev/null */
 #define BK_CHILD_PASS_ERR 16U	/* its standard error is ours, not kept */
 #define BK_CHILD_NEEDENV 32U	/* what of the environment it needs (needs.h) */

@@ -170,24 +170,27 @@ make_argv(const struct bk_child_spec *spec, char *loader, char *parent,
     char *path)
 {
 	static char opt[] = "--parent", from[] = "--close-from", dashes[] = "--";
-	static char three[] = "3", four[] = "4";
-	size_t n = 0, i;
+	static char three[] = "3", four[] = "4", guard[] = "--guard";
+	size_t n = 0, k = 0, i;
 	char **argv;
 
 	while (spec->argv[n] != NULL)
 		n++;
-	if ((argv = calloc(n + 7, sizeof(*argv))) == NULL)
+	if ((argv = calloc(n + 8, sizeof(*argv))) == NULL)
 		return NULL;
-	argv[0] = loader;
-	argv[1] = opt;
-	argv[2] = parent;
-	argv[3] = from;
-	argv[4] = spec->pass > 2 ? four : three;
-	argv[5] = dashes;
-	argv[6] = path;
+	argv[k++] = loader;
+	argv[k++] = opt;
+	argv[k++] = parent;
+	argv[k++] = from;
+	argv[k++] = spec->pass > 2 ? four : three;
+	/* What a user wrote may start more than dies with it. */
+	if (spec->flags & BK_CHILD_FULLENV)
+		argv[k++] = guard;
+	argv[k++] = dashes;
+	argv[k++] = path;
 	/* execve takes them as char *const *, and does not write (POSIX). */
 	for (i = 1; i < n; i++)
-		memcpy(&argv[6 + i], &spec->argv[i], sizeof(argv[0]));
+		memcpy(&argv[k++], &spec->argv[i], sizeof(argv[0]));
 	return argv;
 }
 
