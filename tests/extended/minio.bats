@@ -150,3 +150,34 @@ whole() {
 	rules
 	[ "$(ask GET '?list-type=2' | grep -o "<Key>$BATS_TEST_NUMBER/.bk/lease/app/[0-9]*.json</Key>" | wc -l)" -ge 3 ]
 }
+
+# costs TITLE COMMAND...: it asks as often as bk(7) tells; standard input is its.
+costs() {
+	local told asked
+	told=$(sed -n "s/^\.It $1 Ta \([0-9]*\).*/\1/p" "$root/man/bk.7")
+	rules
+	"${@:2}" > out
+	asked=$(curl -sf "http://127.0.0.1:$port/__log" | wc -l)
+	echo "$1: told $told, asked $asked"
+	[ "$told" = "$asked" ]
+}
+
+@test "requests: as many as the manual tells" {
+	bk-dump fake:?bytes=1000 > small
+	bk-dump fake:?bytes=100000000 > large
+	costs 'bk-put, up to 8 MiB' bk-put "$U" < small
+	costs 'bk-put, 100 MB' bk-put "$U" < large
+	rm large
+	for i in 1 2 3 4 5 6 7 8 9; do bk-dump --name eq fake:?bytes=1000 | bk-put "$U" > /dev/null; done
+	costs bk-report bk-report -n eq --outcome committed "$U"
+	bk-prune --name eq --keep-last 9 "$U" > out
+	costs 'bk-prune, nothing goes' bk-prune --name eq --keep-last 9 "$U"
+	costs bk-fresh bk-fresh -n eq --max-age 1h "$U"
+	bk-dump --name eq fake:?bytes=1000 | bk-put "$U" > /dev/null
+	costs 'bk-prune, one is new, one goes' bk-prune --name eq --keep-last 9 "$U"
+	tail -n 1 out | grep -q '"delete":{"n":1,'
+	"$root/tests/bench/many.py" s3 bk-extended/many 1000
+	bk-prune --keep-last unlimited s3://bk-extended/many > out
+	costs 'bk-list, 1000 backups' bk-list s3://bk-extended/many
+	[ "$(wc -l < out)" -eq 1001 ]
+}
