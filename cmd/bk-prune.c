@@ -17,6 +17,7 @@
 #include "optargs.h"
 #include "prog.h"
 #include "prune.h"
+#include "pruneout.h"
 #include "prunetable.h"
 #include "rule.h"
 #include "snapshot.h"
@@ -24,7 +25,6 @@
 #include "tomb.h"
 #include "when.h"
 
-#define PIECE 65536
 #define TABLE_MAX (256 << 20)
 
 enum { LAST = 256, HOURLY, DAILY, WEEKLY, MONTHLY, YEARLY, WITHIN, W_HOURLY,
@@ -239,32 +239,6 @@ read_list(struct args *a, struct bk_fault *f)
 	return rc == BK_END ? 0 : -1;
 }
 
-/* Lines of the plan, gathered so that a long one is few writes. */
-static struct bk_buf pending = BK_BUF_INIT(4 << 20);
-
-static int
-flush(struct bk_fault *f)
-{
-	int rc = pending.len == 0 ? 0 : bk_write_all(STDOUT_FILENO, pending.p,
-	    pending.len, "standard output", f);
-
-	bk_buf_reset(&pending);
-	return rc;
-}
-
-/* Takes the reference of ${o}. */
-static int
-put_line(json_t *o, struct bk_fault *f)
-{
-	int rc = -1;
-
-	if (o != NULL && bk_json_text(o, &pending, f) == 0 &&
-	    bk_buf_adds(&pending, "\n", f) == 0)
-		rc = pending.len < PIECE ? 0 : flush(f);
-	json_decref(o);
-	return rc;
-}
-
 /* The plan; without the records that an --id does not concern. */
 static int
 print_plan(const struct args *a, const struct bk_prune *p, struct bk_fault *f)
@@ -283,8 +257,8 @@ print_plan(const struct args *a, const struct bk_prune *p, struct bk_fault *f)
 	}
 	for (i = 0; rc == 0 && i < p->len; i++)
 		if (!p->item[i].foreign && (!some || p->item[i].asked))
-			rc = put_line(bk_prune_line(p, i, f), f);
-	return rc == 0 ? flush(f) : rc;
+			rc = bk_pruneout_line(bk_prune_line(p, i, f), f);
+	return rc == 0 ? bk_pruneout_flush(f) : rc;
 }
 
 /* The names of the ids that are to be deleted.  66 for one without a name. */
@@ -369,6 +343,30 @@ say_versions(const struct bk_store *s, const struct bk_prune *p)
 		    "has kept versions", (unsigned long long)p->gone_bytes);
 }
 
+static int
+show_log(void *arg, const struct bk_wal_gone *g, struct bk_fault *f)
+{
+	const struct args *a = arg;
+
+	return bk_pruneout_log(a->form == JSON, g, f);
+}
+
+/* Of the names that have backups; their log goes after them. */
+static int
+prune_logs(const struct args *a, struct bk_store *s, const struct bk_prune *p,
+    struct bk_fault *f)
+{
+	const char *name;
+	json_t *v;
+	int rc = 0;
+
+	json_object_foreach(p->names, name, v)
+		if (rc == 0)
+			rc = bk_wal_prune(bk_ctx, s, name, a->dry_run, show_log,
+			    (void *)(uintptr_t)a, f);
+	return rc == 0 ? bk_pruneout_flush(f) : rc;
+}
+
 /* After the plan was shown. */
 static int
 carry_out(const struct args *a, struct bk_store *s, const struct bk_prune *p,
@@ -380,11 +378,12 @@ carry_out(const struct args *a, struct bk_store *s, const struct bk_prune *p,
 		return bk_fault_set(f, BK_NO, "the plan deletes %llu backups, "
 		    "--max-delete is %lld: nothing was deleted",
 		    (unsigned long long)p->gone, a->max_delete);
-	if (a->dry_run)
-		return 0;
-	if (bk_prune_run(bk_ctx, s, p, a->grace, &left, f) == -1 ||
-	    purge(s, names, f) == -1 || bk_prune_tidy(s, p, f) == -1 ||
-	    remember(a, s, p, f) == -1)
+	if (!a->dry_run && (bk_prune_run(bk_ctx, s, p, a->grace, &left,
+	    f) == -1 || purge(s, names, f) == -1 ||
+	    bk_prune_tidy(s, p, f) == -1 || remember(a, s, p, f) == -1))
+		return -1;
+	if ((a->policy.given != 0 || a->plan != NULL) &&
+	    prune_logs(a, s, p, f) == -1)
 		return -1;
 	if (left > 0)
 		return bk_fault_set(f, BK_NO, "%llu backups of the plan were left, "
@@ -430,8 +429,8 @@ put_end(const struct bk_prune *p, struct bk_fault *f)
 {
 	struct bk_fault why = BK_FAULT_INIT;
 
-	if (put_line(bk_prune_end(p, f->status, &why), &why) == 0)
-		(void)flush(&why);
+	if (bk_pruneout_line(bk_prune_end(p, f->status, &why), &why) == 0)
+		(void)bk_pruneout_flush(&why);
 	if (!bk_faulty(f))
 		*f = why;
 }
@@ -511,7 +510,7 @@ show_swept(void *arg, const struct bk_swept *o, struct bk_fault *f)
 	char when[BK_TIME_LEN];
 
 	(void)arg;
-	return put_line(json_pack("{s:s, s:s, s:s, s:I, s:[s]}", "plan", "delete",
+	return bk_pruneout_line(json_pack("{s:s, s:s, s:s, s:I, s:[s]}", "plan", "delete",
 	    "key", o->key, "time", bk_time_text(o->time, when), "bytes",
 	    (json_int_t)o->bytes, "why", o->why), f);
 }
@@ -521,7 +520,7 @@ static int
 swept_all(void *arg, struct bk_fault *f)
 {
 	(void)arg;
-	return flush(f);
+	return bk_pruneout_flush(f);
 }
 
 static int
@@ -533,10 +532,10 @@ sweep(const struct args *a, struct bk_store *s, struct bk_fault *f)
 
 	if (rc == 0 && !a->dry_run)
 		rc = purge(s, NULL, f);
-	if (rc == 0 && (rc = put_line(json_pack("{s:s, s:{s:I, s:I}}", "end",
+	if (rc == 0 && (rc = bk_pruneout_line(json_pack("{s:s, s:{s:I, s:I}}", "end",
 	    "ok", "delete", "n", (json_int_t)sum.n, "bytes",
 	    (json_int_t)sum.bytes), f)) == 0)
-		rc = flush(f);
+		rc = bk_pruneout_flush(f);
 	return rc;
 }
 
@@ -556,7 +555,7 @@ main(int argc, char *argv[])
 		(void)(json_object_size(a.undo) > 0 ? undo(&a, s, &f) :
 		    a.sweep ? sweep(&a, s, &f) : prune(&a, s, &f));
 
-	bk_buf_release(&pending);
+	bk_pruneout_release();
 	bk_store_close(s);
 	bk_policy_release(&a.policy);
 	json_decref(a.list);

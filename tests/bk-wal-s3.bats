@@ -25,7 +25,7 @@ setup() {
 	U=s3://wal/$BATS_TEST_NUMBER
 	mapfile -t W < <(ls "$SEG")
 	bk-wal-push --create --name app "$U" "$SEG/${W[0]}"
-	n=0
+	next=1
 }
 
 # Number of requests since the rules.
@@ -45,11 +45,11 @@ stored() {
 	curl -sf "$AWS_ENDPOINT_URL/__log"
 	[ "$reqs" -eq 3 ]
 	for fault in reset lost close status=503:SlowDown; do
-		for ((i = 1; i <= reqs; i++)); do
-			n=$((n + 1))
-			rules "$fault#$i"
-			run -0 --separate-stderr bk-wal-push --timeout 20s --name app "$U" "$SEG/${W[n + 1]}"
-			stored "${W[n + 1]}"
+		for at in $(seq "$reqs"); do
+			next=$((next + 1))
+			rules "$fault#$at"
+			bk-wal-push --timeout 20s --name app "$U" "$SEG/${W[next]}"
+			stored "${W[next]}"
 		done
 	done
 }
@@ -75,14 +75,14 @@ stored() {
 	done
 	bk-wal-push --name app "$U" "d/pg_wal/${W[0]}"
 	for fault in reset cutresp close status=503:SlowDown flip@^GET.*0001-; do
-		for i in 1 2 3 4; do
+		for at in 1 2 3 4; do
 			rm -rf d/pg_wal/got d/pg_wal/.bk-wal-fetch
-			rules "$fault#$i"
+			rules "$fault#$at"
 			run --separate-stderr bk-wal-fetch --timeout 20s --prefetch 4 --name app "$U" "${W[0]}" d/pg_wal/got
 			case $status in
 			0) cmp d/pg_wal/got "$SEG/${W[0]}" ;;
 			193) [ ! -e d/pg_wal/got ] && [[ $fault = flip* ]] ;;
-			*) echo "$fault#$i: $status: $stderr"; false ;;
+			*) echo "$fault#$at: $status: $stderr"; false ;;
 			esac
 		done
 	done

@@ -34,7 +34,7 @@ pick_identity(const struct bk_json_part *v, struct bk_brief *b)
 	struct bk_fault none = BK_FAULT_INIT;
 	char when[64], engine[BK_ENGINE_MAX + 1], ext[BK_EXT_MAX + 1];
 
-	return bk_json_part_text(&v[ID], b->id, sizeof(b->id)) &&
+	bool good = bk_json_part_text(&v[ID], b->id, sizeof(b->id)) &&
 	    strlen(b->id) == BK_ULID_LEN && bk_ulid_ok(b->id) &&
 	    bk_json_part_text(&v[NAME], b->name, sizeof(b->name)) &&
 	    bk_name_ok(b->name) &&
@@ -45,6 +45,10 @@ pick_identity(const struct bk_json_part *v, struct bk_brief *b)
 	    bk_json_part_text(&v[EXT], ext, sizeof(ext)) && bk_ext_ok(ext) &&
 	    bk_json_part_text(&v[KEY], b->key, sizeof(b->key)) &&
 	    bk_key_ok(b->key) && key_follows(b, engine, ext);
+
+	if (good && strcmp(engine, BK_ENGINE_BASE) == 0)
+		b->flags |= BK_RETAIN_BASE;
+	return good;
 }
 
 /* Bytes of the source: those of the first stage. */
@@ -148,6 +152,8 @@ bk_retain_of(const struct bk_record *rec)
 		in.flags |= BK_RETAIN_ACCEPTED;
 	if (proof == NULL || strcmp(proof, "none") != 0)
 		in.flags |= BK_RETAIN_PROVEN;
+	if (strcmp(rec->engine, BK_ENGINE_BASE) == 0)
+		in.flags |= BK_RETAIN_BASE;
 	if (bk_json_get_text(rec->json, "hold") != NULL)
 		in.flags |= BK_RETAIN_HELD;
 	return in;

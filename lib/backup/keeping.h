@@ -35,7 +35,8 @@
 /* Group runs. */
 #define WHY_RUN (UINT64_C(1) << 36)
 #define WHY_GOES (UINT64_C(1) << 37)
-#define WHY_BITS 38
+#define WHY_POINTS (UINT64_C(1) << 38)	/* a rule's too */
+#define WHY_BITS 39
 
 #define WHY_STAYS (WHY_HELD | WHY_UNREADABLE | WHY_FUTURE | WHY_OUTSIDE)
 #define WHY_BLIND (WHY_UNREADABLE | WHY_FUTURE)	/* the rules see it not */

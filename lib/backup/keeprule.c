@@ -196,6 +196,24 @@ begin(struct run *r, const struct bk_place *p, size_t n)
 	return true;
 }
 
+/* Days and spans keep moments: those before the first base in them too. */
+static void
+points(struct run *r, const struct bk_place *p, size_t n)
+{
+	int64_t limit = r->limit[BK_LAST];
+	size_t j;
+
+	if (r->k->policy->cycle && r->day_limit < limit)
+		limit = r->day_limit;
+	for (j = n; limit != INT64_MAX && j-- > 0;)
+		if (p[j].time <= limit && p[j].i < r->k->real &&
+		    (r->k->in[p[j].i].flags & BK_RETAIN_BASE) != 0 &&
+		    counted(r, &r->k->v[p[j].i])) {
+			give(r, p[j].i, WHY_POINTS);
+			break;
+		}
+}
+
 int
 bk_keep_rules(struct bk_keeping *k, const struct bk_place *p, size_t n,
     bool shadow, struct bk_fault *f)
@@ -222,5 +240,6 @@ bk_keep_rules(struct bk_keeping *k, const struct bk_place *p, size_t n,
 	}
 	if (k->policy->cycle)
 		cycle(&r, NOBODY, 0, val);
+	points(&r, p, n);
 	return 0;
 }

@@ -83,7 +83,8 @@ plain_text(uint64_t bit)
 		{ WHY_PAYLOAD, "payload missing, counts for nothing" },
 		{ WHY_UNPROVEN, "not proven, counts for nothing" },
 		{ WHY_ORPHAN, "parent missing, counts for nothing" },
-		{ WHY_MEMBER, "not all of it is good" }
+		{ WHY_MEMBER, "not all of it is good" },
+		{ WHY_POINTS, "the moments kept after it need it" }
 	};
 	size_t i;
 

@@ -26,6 +26,9 @@ take_line(struct bk_prune_file *pf, json_t *line, struct bk_fault *f)
 	const char *id = bk_json_get_text(line, "id");
 	const char *name = bk_json_get_text(line, "name");
 
+	/* What goes of a log is found anew. */
+	if (bk_json_get_text(line, "log") != NULL)
+		return 0;
 	if (plan == NULL || id == NULL || strlen(id) != BK_ULID_LEN ||
 	    !bk_ulid_ok(id) || name == NULL || !bk_name_ok(name) ||
 	    !json_is_array(json_object_get(line, "why")) ||

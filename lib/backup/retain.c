@@ -386,7 +386,7 @@ reduce(struct bk_keeping *k)
 		v->keep = false;
 		v->tags = 0;
 		v->why &= ~(WHY_RULES | WHY_NEWEST | WHY_NO_GOOD | WHY_PARENT |
-		    WHY_BASIS | WHY_MEMBER | WHY_RUN);
+		    WHY_BASIS | WHY_MEMBER | WHY_RUN | WHY_POINTS);
 		if ((k->in[k->place[j].i].flags & BK_RETAIN_SUSPECT) == 0 ||
 		    (k->in[k->place[j].i].flags & BK_RETAIN_ACCEPTED) != 0)
 			v->why &= ~WHY_SUSPECT;

@@ -17,6 +17,8 @@
  *   - a group run (DESIGN, 9) stays or goes as a whole.  The rules look at the
  *     runs of a group as at one more name: a run is good when all its members
  *     are, and the newest good one stays;
+ *   - a rule of days or of time (cycle, within) keeps every moment since, not
+ *     only the records: of base backups the newest good one before it stays;
  *   - where deleting would change what a kept record is compared with so that
  *     it turned suspect, or stopped being suspect, the three that it was
  *     compared with stay.  With that a plan, once executed, deletes nothing
@@ -54,6 +56,9 @@
 #define BK_RETAIN_FOREIGN 128U	/* of a name that is not pruned now: its own
 				   rule tells what of it will stay, and nothing
 				   of it goes */
+
+#define BK_RETAIN_BASE 256U	/* a base backup, from which a log goes on: */
+#define BK_ENGINE_BASE "postgres-base"	/* made by this engine */
 
 #define BK_BYTES_UNKNOWN UINT64_MAX
 

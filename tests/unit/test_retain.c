@@ -434,6 +434,35 @@ test_cycle(void)
 	ok_int(marks[4], 1 << BK_HOURLY | 1 << BK_DAILY, "one of a week");
 }
 
+/* Moments are kept, not only backups: the base before them stays. */
+static void
+test_points(void)
+{
+	static const char *const day[] = { "2026-11-20", "2026-11-13",
+		"2026-11-06", "2026-10-30", "2026-10-23" };
+	size_t i;
+
+	clear();
+	for (i = 0; i < 5; i++)
+		add(day[i], 1000)->flags |= BK_RETAIN_BASE;
+	(void)decide("--cycle 10,0,0", "2026-11-21", utc);
+	ok_text(picture(), "+++--", "ten days, and the base before them");
+	ok_text(verdict(2), "keep: the moments kept after it need it", "says so");
+	(void)decide("--keep-within 14d", "2026-11-21", utc);
+	ok_text(picture(), "+++--", "a base at the beginning is enough");
+	(void)decide("--keep-within 14d1h", "2026-11-21", utc);
+	ok_text(picture(), "++++-", "else the one before");
+	(void)decide("--keep-last 2", "2026-11-21", utc);
+	ok_text(picture(), "++---", "counts are of backups");
+	st.in[2].flags |= BK_RETAIN_SUSPECT;
+	(void)decide("--cycle 10,0,0", "2026-11-21", utc);
+	ok_text(picture(), "++++-", "a suspect one is not enough");
+	for (i = 0; i < 5; i++)
+		st.in[i].flags = GOOD;
+	(void)decide("--cycle 10,0,0", "2026-11-21", utc);
+	ok_text(picture(), "++---", "dumps need none");
+}
+
 /* The day of a place: 23:30 in Berlin is 21:30 or 22:30 in UTC. */
 static void
 test_zone(void)
@@ -521,6 +550,7 @@ main(void)
 	test_sources();
 	test_comparison();
 	test_cycle();
+	test_points();
 	test_zone();
 	test_manual();
 	test_shrunk();
