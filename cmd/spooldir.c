@@ -164,33 +164,42 @@ recover(struct bk_spooldir *d, struct bk_fault *f)
 	return untake(d, &file, f);
 }
 
+/* Open and lock what is at the path now. */
+static int
+open_dir(struct bk_spooldir *d, struct bk_fault *f)
+{
+	d->fd = open(d->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (d->fd == -1)
+		return bk_fault_errno(f, 0, errno, "cannot open '%s'", d->path);
+	if (flock(d->fd, LOCK_EX | LOCK_NB) == -1)
+		return errno == EWOULDBLOCK ? bk_fault_set(f, BK_BUSY,
+		    "cannot lock '%s': another bk-spool has it", d->path) :
+		    bk_fault_errno(f, 0, errno, "cannot lock '%s'", d->path);
+	if (faccessat(d->fd, ".", W_OK | X_OK, AT_EACCESS) == -1)
+		return bk_fault_errno(f, 0, errno, "cannot remove files in '%s'",
+		    d->path);
+	return recover(d, f);
+}
+
 struct bk_spooldir *
 bk_spooldir_open(const char *path, int64_t quiet, struct bk_fault *f)
 {
 	struct bk_spooldir *d = calloc(1, sizeof(*d));
 
-	if (d == NULL || (d->path = realpath(path, NULL)) == NULL ||
-	    (d->fd = open(d->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1) {
-		(void)bk_fault_errno(f, 0, errno, "cannot open '%s'", path);
-		if (d != NULL)
-			free(d->path);
-		free(d);
+	if (d == NULL) {
+		(void)bk_fault_set(f, BK_IO, "out of memory");
 		return NULL;
 	}
+	d->fd = -1;
 	d->quiet = quiet;
 	d->files = calloc(2 * FILES, sizeof(*d->files));
 	d->asides = calloc(ASIDE, sizeof(*d->asides));
 	if (d->files == NULL || d->asides == NULL)
 		(void)bk_fault_set(f, BK_IO, "out of memory");
-	else if (flock(d->fd, LOCK_EX | LOCK_NB) == -1)
-		(void)bk_fault_errno(f, errno == EWOULDBLOCK ? BK_BUSY : 0,
-		    errno, "cannot lock '%s'%s", path, errno == EWOULDBLOCK ?
-		    ": another bk-spool has it" : "");
-	else if (faccessat(d->fd, ".", W_OK | X_OK, AT_EACCESS) == -1)
-		(void)bk_fault_errno(f, 0, errno, "cannot remove files in '%s'",
-		    path);
+	else if ((d->path = realpath(path, NULL)) == NULL)
+		(void)bk_fault_errno(f, 0, errno, "cannot open '%s'", path);
 	else
-		(void)recover(d, f);
+		(void)open_dir(d, f);
 	if (!bk_faulty(f))
 		return d;
 	bk_spooldir_close(d);
@@ -202,7 +211,8 @@ bk_spooldir_close(struct bk_spooldir *d)
 {
 	if (d == NULL)
 		return;
-	(void)close(d->fd);
+	if (d->fd != -1)
+		(void)close(d->fd);
 	json_decref(d->note);
 	free(d->files);
 	free(d->asides);
@@ -283,6 +293,28 @@ sift_asides(struct bk_spooldir *d)
 	d->nasides = n;
 }
 
+/*
+ * Somebody may have removed the directory and made it again.  1 if it is there,
+ * 0 if not, -1 with ${f} set.
+ */
+static int
+still_there(struct bk_spooldir *d, struct bk_fault *f)
+{
+	struct stat ours, now;
+
+	if (stat(d->path, &now) == -1)
+		return errno == ENOENT ? 0 : bk_fault_errno(f, 0, errno,
+		    "cannot read '%s'", d->path);
+	if (d->fd != -1 && fstat(d->fd, &ours) == 0 &&
+	    ours.st_ino == now.st_ino && ours.st_dev == now.st_dev)
+		return 1;
+	if (d->fd != -1)
+		(void)close(d->fd);
+	json_decref(d->note);
+	d->note = NULL;
+	return open_dir(d, f) == -1 ? -1 : 1;
+}
+
 int
 bk_spooldir_read(struct bk_spooldir *d, int64_t now, struct bk_fault *f)
 {
@@ -290,8 +322,11 @@ bk_spooldir_read(struct bk_spooldir *d, int64_t now, struct bk_fault *f)
 	struct dirent *e;
 	DIR *dir;
 	size_t i;
-	int fd;
+	int fd, rc;
 
+	d->n = d->next = 0;
+	if ((rc = still_there(d, f)) != 1)
+		return rc;
 	/* A descriptor of its own: its place in the directory is its own too. */
 	if ((fd = openat(d->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1 ||
 	    (dir = fdopendir(fd)) == NULL) {
@@ -303,7 +338,6 @@ bk_spooldir_read(struct bk_spooldir *d, int64_t now, struct bk_fault *f)
 	for (i = 0; i < d->nasides; i++)
 		d->asides[i].here = false;
 	d->now = now;
-	d->n = d->next = 0;
 	while (errno = 0, (e = readdir(dir)) != NULL) {
 		file = &d->files[d->n];
 		if (e->d_name[0] == '.' || !look(d, e->d_name, file) ||

@@ -6,6 +6,7 @@ setup() {
 }
 
 teardown() {
+	! mountpoint -q "$BATS_TEST_TMPDIR/in" || umount "$BATS_TEST_TMPDIR/in"
 	[ -z "${pid:-}" ] || { kill -KILL "$pid"; wait "$pid"; } 2>/dev/null || true
 }
 
@@ -280,6 +281,32 @@ for i in range(300):
 		[ "$before" != "$(grep ctxt "/proc/$pid/status")" ] || return 0
 	done
 	return 1
+}
+
+@test "the directory is removed and made again" {
+	spooling
+	echo 1 | put a
+	next
+	for _ in $(seq 100); do [ -e in/a ] || break; sleep 0.05; done
+	rm -r in
+	mkdir in
+	echo 2 | put b
+	next
+	[ "$(jq -r .name <<< "$line")" = b ]
+	# It is locked, too.
+	run -75 bk-spool --once in "$S"
+}
+
+@test "a directory on a full disk is emptied all the same" {
+	[ "$(id -u)" = 0 ] || skip "wants to mount"
+	mount -t tmpfs -o size=64k none in || skip "cannot mount"
+	echo 1 | put a
+	cat /dev/zero > in/full 2>/dev/null || true
+	run -0 --separate-stderr bk-spool --once in "$S"
+	n=$(find in -type f ! -name .bk-spool | wc -l)
+	umount in
+	[ "$n" -eq 0 ]
+	[ "$(records | wc -l)" -eq 2 ]
 }
 
 @test "a reader of records that goes away: what is stored is removed, the rest stays" {
