@@ -31,7 +31,7 @@
 #define LOOK_MS 500			/* between looks at a server that is not up */
 
 enum { DATA_DIR = 256, INTO, IF_EMPTY, MARK, STORE, NAME, ID, AT, BUNDLE,
-	UNDO, REPLACE, WAIT, TIMEOUT };
+	REPLICA_OF, UNDO, REPLACE, WAIT, TIMEOUT };
 
 static const struct bk_opt opts[] = {
 	{ DATA_DIR, "data-dir", "DIR", "the directory to be filled", 0 },
@@ -41,8 +41,9 @@ static const struct bk_opt opts[] = {
 	{ STORE, "store", "URL", "from this store (BK_STORE)", 0 },
 	{ NAME, "name", "NAME", "of the store: backups with this name", 0 },
 	{ ID, "id", "ID", "of the store: the backup with this id", 0 },
-	{ AT, "at", "TIME", "of the store: as at TIME (the newest)", 0 },
+	{ AT, "at", "TIME", "as at TIME (the newest)", 0 },
 	{ BUNDLE, "bundle", "FILE|LINK", "from the tarball of bk-bundle", 0 },
+	{ REPLICA_OF, "replica-of", "URL", "postgres-base: become a replica of this server", 0 },
 	{ UNDO, "undo", ".EXT=COMMAND", "undo a pipe filter; may be repeated", BK_OPT_MANY },
 	{ REPLACE, "replace", NULL, "replace in the server what a try that was cut short left", 0 },
 	{ WAIT, "wait", "DURATION", "for the server to answer (5m)", 0 },
@@ -81,8 +82,10 @@ option(void *args, int key, const char *arg, struct bk_fault *f)
 	case ID: s->id = bk_arg_id("id", arg); break;
 	case AT:
 		s->at = arg;
-		(void)bk_time_parse_rel(arg, bk_ctx->now(), &at, f);
+		if (strcmp(arg, "latest") != 0)
+			(void)bk_time_parse_rel(arg, bk_ctx->now(), &at, f);
 		break;
+	case REPLICA_OF: s->replica_of = arg; break;
 	case BUNDLE: s->bundle = arg; break;
 	case UNDO:
 		if (s->nundo == BK_BOOTFEED_UNDO_MAX)
@@ -109,13 +112,15 @@ check(struct boot *b)
 	if (b->dir != NULL && (b->if_empty || b->mark != NULL || b->replace))
 		bk_usage("--if-empty, --mark and --replace go with --into");
 	if (s->bundle != NULL && (s->store != NULL || s->name != NULL ||
-	    s->id != NULL || s->at != NULL || b->into != NULL))
-		bk_usage("--bundle goes with --data-dir, and with no store");
-	if (s->id != NULL && (s->name != NULL || s->at != NULL))
-		bk_usage("--id names one backup: no --name, no --at");
-	if (s->store == NULL && (s->name != NULL || s->id != NULL ||
-	    s->at != NULL) && (s->store = bk_ctx->env("BK_STORE")) == NULL)
-		bk_usage("--name, --id and --at want --store");
+	    s->id != NULL || s->at != NULL || s->replica_of != NULL ||
+	    b->into != NULL))
+		bk_usage("--bundle goes with --data-dir, and is what it is: no "
+		    "store, no --at, no --replica-of");
+	if (s->id != NULL && s->name != NULL)
+		bk_usage("--id names one backup: no --name");
+	if (s->store == NULL && (s->name != NULL || s->id != NULL) &&
+	    (s->store = bk_ctx->env("BK_STORE")) == NULL)
+		bk_usage("--name and --id want --store");
 	if (s->store != NULL && s->name == NULL && s->id == NULL)
 		bk_usage("--store wants --name or --id");
 }
@@ -169,8 +174,7 @@ target_in(const json_t *header, const char *fresh, struct bk_buf *u,
 	*tree = strcmp(engine, "files") == 0 ||
 	    strcmp(engine, "postgres-base") == 0;
 	if (*tree)
-		return bk_buf_addf(u, f, "%s://", engine) == -1 ? -1 :
-		    bk_uri_encode(u, fresh, true, f);
+		return bk_buf_adds(u, fresh, f);
 	if (strcmp(engine, "sqlite") == 0)
 		return file_url(u, engine, fresh, path, f);
 	if (strcmp(engine, "redis") == 0)

@@ -39,16 +39,17 @@ add_two(struct bk_argv *a, const char *option, const char *value,
 	    bk_argv_add(a, value, f);
 }
 
-/* Which backup of the store. */
+/* Which backup of the store; ${at}: a moment for the list, or NULL. */
 static int
-add_which(const struct bk_bootfeed *s, struct bk_argv *a, struct bk_fault *f)
+add_which(const struct bk_bootfeed *s, struct bk_argv *a, const char *at,
+    struct bk_fault *f)
 {
 	if (bk_argv_add(a, s->store, f) == -1 ||
 	    add_two(a, "--name", s->name, f) == -1 ||
 	    add_two(a, "--id", s->id, f) == -1 ||
-	    add_two(a, "--at", s->at, f) == -1)
+	    add_two(a, "--at", at, f) == -1)
 		return -1;
-	return s->id != NULL || s->at != NULL ? 0 :
+	return s->id != NULL || at != NULL ? 0 :
 	    bk_argv_add(a, "--latest", f);
 }
 
@@ -102,8 +103,10 @@ find_record(struct bk_bootfeed *s, struct bk_fault *f)
 	size_t n;
 	int rc = -1;
 
+	/* What is wanted here is only the engine that made it. */
 	if (own(&a, "bk-list", f) == -1 || bk_argv_add(&a, "--json", f) == -1 ||
-	    add_which(s, &a, f) == -1)
+	    add_which(s, &a, s->at == NULL || s->id != NULL ||
+	    strcmp(s->at, "latest") == 0 ? NULL : s->at, f) == -1)
 		goto out;
 	spec.argv = bk_argv_get(&a);
 	if ((rc = bk_child_capture(bk_ctx, &spec, NULL, &out, &tail, f)) == -1)
@@ -299,7 +302,9 @@ bk_bootfeed_restore(struct bk_bootfeed *s, const char *target, bool replace,
 	int rc = -1;
 
 	if (add_restore(s, &a, target, replace, f) == -1 ||
-	    (s->store != NULL && add_which(s, &a, f) == -1) ||
+	    add_two(&a, "--replica-of", s->replica_of, f) == -1 ||
+	    (s->store != NULL ? add_which(s, &a, s->at, f) :
+	    add_two(&a, "--at", s->at, f)) == -1 ||
 	    (s->bundle != NULL &&
 	    (from = open_bundle(s, &spec.in, f)) == NULL))
 		goto out;

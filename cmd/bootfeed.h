@@ -15,9 +15,10 @@
 #define BK_BOOTFEED_UNDO_MAX 64
 
 struct bk_bootfeed {
-	const char *store, *name, *id, *at;	/* a backup of a store, or … */
+	const char *store, *name, *id;	/* a backup of a store, or … */
 	const char *bundle;		/* … a tarball by its name or link, or … */
 	struct bk_rbuf *in;		/* … standard input */
+	const char *at, *replica_of;	/* as bk-restore has them */
 	const char *undo[BK_BOOTFEED_UNDO_MAX + 1];
 	size_t nundo;
 	int64_t deadline;		/* by mono() */

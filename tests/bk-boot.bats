@@ -200,6 +200,34 @@ sys.stdout.buffer.write(b'REDIS0009\xff' + b'\0' * 8)" > d.rdb
 	[ "$(psql -XAtc 'select a from t' -d copy)" = 42 ]
 }
 
+@test "a cluster of PostgreSQL, cloned from a live one, starts where it was put" {
+	"$root/tests/lab/postgres" start lab > env
+	. ./env
+	PATH=$PGBIN:$PATH
+	psql -Xqc 'create table t as select 42 as a' -d postgres
+	psql -Xqc 'alter system set full_page_writes = on' -d postgres
+	home=${PGDATA%/data}
+	pg=()
+	[ "$(id -u)" != 0 ] || pg=(setpriv "--reuid=$(cat lab/postgres.owner)" --clear-groups --)
+	mkdir "$home/new"
+	bk-dump -n app 'postgres-base:///?checkpoint=fast&wal=include' |
+	    bk-boot --data-dir "$home/new"
+	[ "$(stat -c %U:%a "$home/new")" = "$(stat -c %U:%a "$PGDATA")" ]
+	clean "$home/new"
+	(cd / && "${pg[@]}" "$PGBIN/pg_ctl" -D "$home/new" -l /dev/null -w \
+	    -o "-c listen_addresses= -c port=5497 -c unix_socket_directories=$home" start) > out 3>&-
+	[ "$(psql -XAtc 'select a from t' -h "$home" -p 5497 -d postgres)" = 42 ]
+	(cd / && "${pg[@]}" "$PGBIN/pg_ctl" -D "$home/new" -m immediate -w stop) > out
+	# What it is now is nobody's to fill again.
+	run -0 --separate-stderr bash -c "bk-boot -v --data-dir '$home/new' < /dev/null"
+	said "filled already"
+	# As a replica of its original, and the mark that came along is not one.
+	mkdir "$home/two"
+	bk-dump -n app 'postgres-base:///?checkpoint=fast&wal=include' |
+	    bk-boot --data-dir "$home/two" --replica-of "postgres://postgres@127.0.0.1:$PGPORT"
+	[ -e "$home/two/standby.signal" ]
+}
+
 @test "wrong usage" {
 	for o in "" "--data-dir d --into fake:" "--into fake:" "--into fake: --if-empty" \
 	    "--data-dir d --mark m" "--data-dir d --bundle x --store $S --name n" \

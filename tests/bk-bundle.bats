@@ -165,6 +165,39 @@ print($2)" "$1"; }
 	run -66 bk-bundle --name other "$S"
 }
 
+@test "along the newest timeline" {
+	cp -r "$BATS_FILE_TMPDIR/store" store
+	bk-bundle --name app --at "$t4" --archive keep --download "$S" > b.tar
+	mkdir "$home/to/d"
+	[ "$(id -u)" -ne 0 ] || chown "$(stat -c %u "$PGDATA")" "$home/to/d"
+	tar -xp -C "$home/to/d" < b.tar
+	mkdir "$home/to/archive"
+	[ "$(id -u)" -ne 0 ] || chown "$(stat -c %u "$PGDATA")" "$home/to/archive"
+	echo "archive_command = 'cp %p $home/to/archive/%f'" >> "$home/to/d/postgresql.auto.conf"
+	begin "$home/to/d"
+	for i in 7 8; do
+		there "INSERT INTO n VALUES ($i)"
+		f=$(there 'SELECT pg_walfile_name(pg_current_wal_insert_lsn())')
+		there 'SELECT pg_switch_wal()' > /dev/null
+		timeout 30 sh -c "until [ -e '$home/to/archive/$f' ] && [ -e '$home/to/d/pg_wal/archive_status/$f.done' ]; do :; done"
+	done
+	halt
+	for f in "$home"/to/archive/*; do
+		case $f in
+		*.partial) continue ;;
+		*.history) f=$home/to/d/pg_wal/${f##*/} ;;	# pg_control is above it
+		esac
+		bk-wal-push "file://$PWD/store" --name app "$f"
+	done
+	bk-bundle --name app "file://$PWD/store" > plan
+	of plan '" ".join(w["file"][:8] for w in o["wal"])' | grep -q '^00000002 00000001.* 00000002$'
+	bk-bundle --name app --download "file://$PWD/store" > b.tar
+	bk-boot --data-dir "$home/to/data" --bundle b.tar
+	begin "$home/to/data"
+	rows '1 2 3 4 7 8'
+	[ "$(there 'SELECT timeline_id FROM pg_control_checkpoint()')" -ge 2 ]
+}
+
 @test "a gap ends what is covered; a segment that is bad fails, and so is no tarball" {
 	cp -r "$BATS_FILE_TMPDIR/store" store
 	bk-bundle --name app "file://$PWD/store" > plan

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bundle.h"
 #include "entry.h"
 #include "json.h"
 #include "names.h"
@@ -27,7 +28,7 @@ struct candidate {
 	char *key;
 	char id[BK_ULID_LEN + 1];
 	uint64_t bytes;
-	bool unfinished;
+	bool unfinished, bundle;
 };
 
 struct sweeping {
@@ -116,6 +117,21 @@ take_object(void *arg, const struct bk_object *o, struct bk_fault *f)
 	if (!payload_id(o->key, id) || !old(w, id))
 		return 0;
 	return add(w, o, id, false, f);
+}
+
+/* The id of a bundle is of the moment when its link expires. */
+static int
+take_bundle(void *arg, const struct bk_object *o, struct bk_fault *f)
+{
+	struct sweeping *w = arg;
+	char id[BK_ULID_LEN + 1];
+
+	if (!bk_bundle_split(o->key, id) || w->now < bk_ulid_time(id))
+		return 0;
+	if (add(w, o, id, false, f) == -1)
+		return -1;
+	w->c[w->len - 1].bundle = true;
+	return 0;
 }
 
 static int
@@ -246,7 +262,8 @@ show(struct sweeping *w, bk_swept_fn *fn, void *arg, struct bk_sweep_sum *sum,
 			continue;
 		}
 		o = (struct bk_swept){ c->key, c->unfinished ?
-		    "unfinished upload" : "no manifest, tombstone or claim has it",
+		    "unfinished upload" : c->bundle ? "its link has expired" :
+		    "no manifest, tombstone or claim has it",
 		    bk_ulid_time(c->id), c->bytes };
 		if (fn(arg, &o, f) == -1)
 			return -1;
@@ -292,6 +309,7 @@ bk_sweep(const struct bk_ctx *ctx, struct bk_store *s, bool dry_run,
 	/* Everything of ours but payloads sorts before ".bk~". */
 	if (bk_store_now(ctx, s, &w.now, f) == -1 ||
 	    bk_store_list(s, "", ".bk~", take_object, &w, f) == -1 ||
+	    bk_store_list(s, BK_BUNDLES, "", take_bundle, &w, f) == -1 ||
 	    bk_store_debris(s, take_unfinished, &w, f) == -1 ||
 	    read_claims(&w, f) == -1 ||
 	    bk_store_list(s, BK_MANIFESTS, "", take_manifest, &w, f) == -1 ||

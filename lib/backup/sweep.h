@@ -3,7 +3,7 @@
  * an unfinished upload, or a key of exactly the form
  * <name>/<name>-<time>-<id>.<rest> that no manifest, tombstone or claim
  * names, once its id is more than 7 days old by the store's clock: nobody can
- * commit it any more.
+ * commit it any more.  Bundles whose link has expired go with it.
  */
 #ifndef BK_SWEEP_H
 #define BK_SWEEP_H

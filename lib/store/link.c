@@ -41,6 +41,7 @@ static int
 refused(const struct link *l, struct bk_fault *f)
 {
 	switch (l->r.status) {
+	case 400:
 	case 401:
 	case 403:
 		return bk_fault_set(f, BK_NOPERM,

@@ -1,0 +1,83 @@
+#!/usr/bin/env bats
+# Bundles on an S3 server: links that a host without credentials fetches by,
+# an uploaded tarball, and its end.
+
+load helper
+load wal
+load s3
+
+setup_file() {
+	export BATS_TEST_TIMEOUT=120
+	s3_start
+	root=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
+	wal_start || return 1
+	restart_with "wal_level = replica" "full_page_writes = on"
+	q 'CREATE TABLE n AS SELECT 42 AS i'
+	S="s3://bk-bundle?region=us-east-1"
+	bk-dump -n app 'postgres-base:///?checkpoint=fast&wal=include' | bk-compress |
+	    bk-put --create "$S" > "$BATS_FILE_TMPDIR/record" || return 1
+	echo "S='$S'" >> "$BATS_FILE_TMPDIR/env"
+}
+
+teardown_file() {
+	wal_stop
+	[ -z "${PROXY:-}" ] || kill "$PROXY"
+	"$BATS_TEST_DIRNAME/lab/s3" stop "$BATS_FILE_TMPDIR/s3" || :
+}
+
+setup() {
+	. "$BATS_FILE_TMPDIR/env"
+	cd "$BATS_TEST_TMPDIR" || return
+}
+
+of() { python3 -c "
+import json, sys
+o = json.load(open(sys.argv[1]))
+print($2)" "$1"; }
+
+# Without credentials.
+bare() { env -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY -u AWS_ENDPOINT_URL "$@"; }
+
+@test "the plan's links give payload and manifest, to whoever has them" {
+	bk-bundle --name app --links 1h "$S" > plan
+	[ "$(of plan 'len(o["wal"])')" = 0 ]
+	[ "$(of plan 'o["restores-to"] == o["backup"]["record"]["info"]["stop-time"]')" = True ]
+	bare curl -sf "$(of plan 'o["backup"]["link"]')" > payload
+	[ "$(sha256sum < payload)" = "$(of plan 'o["backup"]["sha256"]')  -" ]
+	bare bk-bundle --fetch "$(of plan 'o["backup"]["link"]')" > again
+	cmp payload again
+	bare curl -sf "$(of plan 'o["backup"]["manifest"]["link"]')" > manifest
+	[ "$(of manifest 'o["id"]')" = "$(of plan 'o["backup"]["record"]["id"]')" ]
+	rules 'cut after=1000000 match=app- times=2' || true
+	bare bk-bundle --fetch "$(of plan 'o["backup"]["link"]')" > again
+	cmp payload again
+	rules
+}
+
+@test "an uploaded bundle: a replica starts from its link, and it goes when that expires" {
+	bk-bundle --name app --upload --links 1h "$S" > up
+	link=$(of up 'o["link"]')
+	home=${PGDATA%/data}
+	mkdir "$home/to"
+	bare bk-boot --data-dir "$home/to/data" --bundle "$link" -- touch ran
+	[ -e ran ]
+	[ "$(id -u)" -ne 0 ] || chown "$(stat -c %u "$PGDATA")" "$home/to"
+	as_pg "$PGBIN/pg_ctl" -s -w -t 60 -D "$home/to/data" -l "$home/to/log" \
+	    -o "-c fsync=off -c port=5498 -c listen_addresses= -c unix_socket_directories=$home/to" \
+	    start > /dev/null 2>&1 3>&- < /dev/null || { cat "$home/to/log"; false; }
+	[ "$("$PGBIN/psql" -XAtq -h "$home/to" -p 5498 -d postgres -c 'SELECT i FROM n')" = 42 ]
+	as_pg "$PGBIN/pg_ctl" -s -w -m immediate -D "$home/to/data" stop
+	bk-prune --sweep "$S" > swept
+	run ! grep -q "$(of up 'o["key"]')" swept
+	bare curl -sf "$link" > tar
+	# One that is good for a second.
+	bk-bundle --name app --upload --links 1s "$S" > short
+	until [ "$(bare curl -s -o /dev/null -w '%{http_code}' "$(of short 'o["link"]')")" != 200 ]; do :; done
+	run -77 --separate-stderr bare bk-bundle --fetch "$(of short 'o["link"]')"
+	said "has it expired?"
+	case $stderr in *X-Amz-Signature*) false ;; esac
+	bk-prune --sweep "$S" > swept
+	grep -q "$(of short 'o["key"]')" swept
+	# Bundles are no backups.
+	[ "$(bk-list "$S" --json | grep -c '"id"')" = 1 ]
+}
