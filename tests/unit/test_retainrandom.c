@@ -48,6 +48,13 @@ compare_u64(const void *a, const void *b)
 	return (*x > *y) - (*x < *y);
 }
 
+/* Increments are not compared. */
+static bool
+sized(const struct history *h, size_t i)
+{
+	return h->in[i].bytes != BK_BYTES_UNKNOWN && h->in[i].parent == NULL;
+}
+
 static void
 model_good(const struct history *h, const size_t *order, bool *good)
 {
@@ -58,14 +65,13 @@ model_good(const struct history *h, const size_t *order, bool *good)
 	for (a = 0; a < h->n; a++) {
 		i = order[a];
 		good[i] = by_itself(h, i);
-		if (!good[i] || h->in[i].bytes == BK_BYTES_UNKNOWN ||
+		if (!good[i] || !sized(h, i) ||
 		    (h->in[i].flags & BK_RETAIN_ACCEPTED) != 0)
 			continue;
 		for (stop = false, n = 0, b = a; b-- > 0 && n < 3 && !stop;) {
 			size_t o = order[b];
 
-			if (!good[o] || !same_group(h, o, i) ||
-			    h->in[o].bytes == BK_BYTES_UNKNOWN)
+			if (!good[o] || !same_group(h, o, i) || !sized(h, o))
 				continue;
 			last[n++] = h->in[o].bytes;
 			stop = (h->in[o].flags & BK_RETAIN_ACCEPTED) != 0;
