@@ -7,6 +7,7 @@
 #include "list.h"
 #include "note.h"
 #include "query.h"
+#include "request.h"
 #include "samples.h"
 #include "retain.h"
 #include "scarce.h"
@@ -121,6 +122,60 @@ job_list(struct bk_fault *f)
 	return rc;
 }
 
+static int
+drop(void *arg, const struct bk_object *o, struct bk_fault *f)
+{
+	const char *keys[] = { o->key };
+
+	return bk_store_remove(arg, keys, 1, f);
+}
+
+/* What the time before has left open, with all the memory there is. */
+static void
+forget_requests(void)
+{
+	struct bk_fault f = BK_FAULT_INIT;
+	long budget = scarce_budget;
+	struct bk_store *s;
+
+	scarce_budget = -1;
+	s = bk_store_open(&tap_ctx, url, NULL, &f);
+	(void)bk_store_list(s, ".bk/request/", "", drop, s, &f);
+	bk_store_close(s);
+	scarce_budget = budget;
+}
+
+/* A request made, claimed and answered. */
+static int
+job_request(struct bk_fault *f)
+{
+	static const char *const jobs[] = { "app", NULL };
+	static const char *const ids[] = { "01M7ZH5GN7B9F6J0HZWGCP1BYG", NULL };
+	const struct bk_answer a = { BK_COMMITTED, 0, "well", ids };
+	struct bk_request made = BK_REQUEST_INIT, got = BK_REQUEST_INIT;
+	struct bk_store *s;
+	json_t *o = NULL;
+	int rc = -1;
+
+	forget_requests();
+	if ((s = bk_store_open(&tap_ctx, url, NULL, f)) != NULL &&
+	    bk_request_make(&tap_ctx, s, "app", &made, f) == 0 &&
+	    bk_request_claim(&tap_ctx, s, jobs, ids[0], &got, f) == 0 &&
+	    bk_request_answer(&tap_ctx, s, made.id, &a, f) != -1 &&
+	    bk_request_look(s, made.id, &o, f) != -1)
+		rc = 0;
+	/* jansson takes want of memory for bad syntax, which is passed over. */
+	if (rc != 0 && (f->status == BK_DATA || !bk_faulty(f))) {
+		bk_fault_clear(f);
+		rc = bk_fault_set(f, BK_IO, "out of memory");
+	}
+	json_decref(o);
+	bk_request_release(&got);
+	bk_request_release(&made);
+	bk_store_close(s);
+	return rc;
+}
+
 static void
 prepare(void)
 {
@@ -218,6 +273,7 @@ tests(void)
 	scarce_torture(job_undo, 3, "undo");
 	scarce_torture(job_put, 50, "put");
 	scarce_torture(job_list, 50, "list and note");
+	scarce_torture(job_request, 50, "request");
 	look();
 	json_decref(note);
 	json_decref(end);
