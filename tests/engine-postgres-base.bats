@@ -193,3 +193,31 @@ last() { tail -c 20000 "$1" | grep -ao '{"end".*'; }
 		nothing_listed store
 	done
 }
+
+@test "over TLS, with the server's certificate looked at" {
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=lab \
+	    -addext subjectAltName=IP:127.0.0.1 -keyout "$PGDATA/server.key" -out "$PGDATA/server.crt" 2> /dev/null
+	cp "$PGDATA/server.crt" ca.pem
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=other \
+	    -keyout other.key -out other.pem 2> /dev/null
+	chmod 600 "$PGDATA/server.key"
+	[ "$(id -u)" -ne 0 ] || chown "$(stat -c %u "$PGDATA")" "$PGDATA/server.key" "$PGDATA/server.crt"
+	q "ALTER SYSTEM SET ssl = on"
+	q "SELECT pg_reload_conf()" > /dev/null
+	R="$R&password-file=$PWD/repl.pw&sslmode=verify-full"
+	timeout 20 sh -c "until PGPASSWORD='p:w\\ canary7731' psql -XAtq 'host=127.0.0.1 user=repl sslmode=require dbname=postgres' -c 'SELECT 1'; do :; done" > /dev/null
+	bk-dump "$R&sslrootcert=$PWD/ca.pem" > s
+	last s | grep '"end":"ok"'
+	run -77 --separate-stderr bk-dump "$R&sslrootcert=$PWD/other.pem"
+	said certificate
+	q "ALTER SYSTEM RESET ssl"
+	q "SELECT pg_reload_conf()" > /dev/null
+}
+
+@test "libpq is linked by what dumps and restores alone" {
+	for p in "$B"/bin/bk*; do
+		! ldd "$p" | grep -q libpq || echo "${p##*/}"
+	done > linked
+	grep -x bk-dump linked
+	! grep -x -e bk -e bk-supervise -e bk-run -e bk-put -e bk-list -e bk-wal-push -e bk-wal-fetch linked
+}

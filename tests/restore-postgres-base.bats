@@ -28,7 +28,7 @@ setup_file() {
 		echo "two=$(commit 2)"
 		echo "point=$(q "SELECT pg_create_restore_point('point')")"
 		echo "three=$(commit 3)"
-		echo "lsn=$(q 'SELECT pg_current_wal_lsn()')"
+		echo "lsn=$(q 'SELECT pg_current_wal_insert_lsn()')"
 		echo "four=$(commit 4)"
 	} >> "$BATS_FILE_TMPDIR/env"
 	archived
