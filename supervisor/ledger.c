@@ -261,14 +261,25 @@ int
 bk_ledger_add(const struct bk_ctx *ctx, const char *state,
     const struct bk_ledger_entry *e, struct bk_fault *f)
 {
-	struct bk_buf line = BK_BUF_INIT(8192);
+	return bk_ledger_adds(ctx, state, e, 1, f);
+}
+
+int
+bk_ledger_adds(const struct bk_ctx *ctx, const char *state,
+    const struct bk_ledger_entry *e, size_t n, struct bk_fault *f)
+{
+	struct bk_buf line = BK_BUF_INIT(1 << 20);
 	struct bk_fault late = BK_FAULT_INIT;
 	char path[PATH_MAX], lock[PATH_MAX];
 	struct stat st;
 	int fd = -1, held = -1, rc = -1;
 	bool made;
+	size_t i;
 
-	if (line_of(ctx, e, &line, f) == -1 || make_dir(state, f) == -1 ||
+	for (i = 0; i < n; i++)
+		if (line_of(ctx, &e[i], &line, f) == -1)
+			goto out;
+	if (make_dir(state, f) == -1 ||
 	    bk_ledger_path(state, "ledger", path, f) == -1 ||
 	    bk_ledger_path(state, "ledger.lock", lock, f) == -1)
 		goto out;

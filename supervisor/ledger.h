@@ -89,6 +89,10 @@ const char *bk_ledger_word(enum bk_ledger_event event);
 int bk_ledger_add(const struct bk_ctx *ctx, const char *state,
     const struct bk_ledger_entry *e, struct bk_fault *f);
 
+/* The same for ${n} entries at once. */
+int bk_ledger_adds(const struct bk_ctx *ctx, const char *state,
+    const struct bk_ledger_entry *e, size_t n, struct bk_fault *f);
+
 /*
  * Read the ledger: *${out} is an array of *${n} states by job name, the
  * caller frees it.  *${torn} (may be NULL) counts lines that could not be

@@ -1,12 +1,16 @@
 /*
  * The schedule in force: jobs, their tasks, and what the ledger tells.
  */
+#include <sys/stat.h>
+
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "ledgerfile.h"
 #include "remember.h"
 #include "super.h"
 
@@ -31,13 +35,31 @@ bk_sup_task(struct bk_sup *s, const char *title)
 	return NULL;
 }
 
+/* The ledger only grows, but for a rotation, which makes another file. */
+static struct bk_sup_mark
+look_at(const struct bk_sup *s)
+{
+	struct bk_fault f = BK_FAULT_INIT;
+	char path[PATH_MAX];
+	struct stat st;
+
+	if (bk_ledger_path(s->jobs->state, "ledger", path, &f) == 0 &&
+	    stat(path, &st) == 0)
+		return (struct bk_sup_mark){ st.st_ino, st.st_size };
+	return (struct bk_sup_mark){ 0, 0 };
+}
+
 void
 bk_sup_states(struct bk_sup *s)
 {
+	struct bk_sup_mark mark = look_at(s);
 	struct bk_fault f = BK_FAULT_INIT;
 	struct bk_ledger_state *states;
 	size_t n, torn;
 
+	if (s->states != NULL && mark.inode != 0 &&
+	    mark.inode == s->mark.inode && mark.size == s->mark.size)
+		return;
 	if (bk_ledger_read(s->ctx, s->jobs->state, &states, &n, &torn,
 	    &f) == -1) {
 		s->ctx->log(BK_LOG_ERROR, "the ledger cannot be read: %s", f.text);
@@ -48,6 +70,7 @@ bk_sup_states(struct bk_sup *s)
 	free(s->states);
 	s->states = states;
 	s->nstates = n;
+	s->mark = mark;
 }
 
 const struct bk_ledger_state *

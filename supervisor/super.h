@@ -94,6 +94,10 @@ struct bk_sup {
 	struct bk_sup_task *tasks;	/* as jobs->jobs */
 	struct bk_ledger_state *states;
 	size_t nstates;
+	struct bk_sup_mark {		/* of the ledger when it was read */
+		ino_t inode;
+		off_t size;
+	} mark;
 	struct bk_sup_child *children;
 	int64_t *requests;		/* boot clock: next look, as jobs->requests */
 	int nrun;			/* children of kind run */
@@ -117,7 +121,7 @@ int64_t bk_sup_boot(void);
 int bk_sup_load(struct bk_sup *s, struct bk_fault *f);
 void bk_sup_close(struct bk_sup *s);
 
-/* Read the ledger again; says so where that fails. */
+/* Read the ledger again if it has changed; says so where that fails. */
 void bk_sup_states(struct bk_sup *s);
 
 /* The task of a title, or NULL. */
@@ -140,7 +144,7 @@ void bk_sup_turn(struct bk_sup *s);
  */
 int bk_sup_ask(struct bk_sup *s, struct bk_sup_task *t, struct bk_fault *f);
 
-/* Enter a skipped slot, or what else an entry of ours tells. */
+/* Enter what happened to a slot, 0: to none. */
 void bk_sup_enter(struct bk_sup *s, struct bk_sup_task *t,
     enum bk_ledger_event event, int64_t slot, const char *message);
 

@@ -183,8 +183,9 @@ note_status(const struct bk_sup *s)
 	struct bk_fault f = BK_FAULT_INIT;
 	char when[BK_TIME_LEN];
 
-	if (bk_buf_addf(&text, &f, "STATUS=%zu jobs, %d running%s%s",
-	    s->jobs->njobs, s->nrun, s->wall != BK_DUE_NEVER ? ", next at " : "",
+	if (bk_buf_addf(&text, &f, "STATUS=%zu job%s, %d running%s%s",
+	    s->jobs->njobs, s->jobs->njobs == 1 ? "" : "s", s->nrun,
+	    s->wall != BK_DUE_NEVER ? ", next at " : "",
 	    s->wall != BK_DUE_NEVER ? bk_time_text(s->wall, when) : "") == 0)
 		bk_sup_note(s->ctx, text.p);
 	bk_buf_release(&text);
@@ -219,8 +220,9 @@ bk_sup_loop(struct bk_sup *s, struct bk_fault *f)
 			    s->tasks[i].job);
 		s->beat = bk_sup_beat(s->ctx);
 		bk_sup_note(s->ctx, "READY=1");
-		s->ctx->log(BK_LOG_INFO, "%zu jobs of '%s', zone %s",
-		    s->jobs->njobs, s->jobs->path, bk_due_zone(s->due));
+		s->ctx->log(BK_LOG_INFO, "%zu job%s of '%s', zone %s",
+		    s->jobs->njobs, s->jobs->njobs == 1 ? "" : "s", s->jobs->path,
+		    bk_due_zone(s->due));
 	}
 	while (!s->stop) {
 		bk_sup_turn(s);

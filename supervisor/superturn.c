@@ -11,7 +11,7 @@
 #include "super.h"
 #include "when.h"
 
-#define MISSED_MAX 100			/* entries of slots that one stop may give */
+#define MISSED_MAX 31			/* entries of slots that one stop may give */
 #define BUSY_MS 10000			/* another supervisor acts for the job */
 #define FIRST_AID_MS (60 * 60000)	/* a run that may end before we cry stale */
 
@@ -22,24 +22,32 @@ sooner(int64_t *next, int64_t t)
 		*next = t;
 }
 
+/* Entries of one job; the last is that of the slot that we act on. */
+static void
+enter(struct bk_sup *s, struct bk_sup_task *t,
+    const struct bk_ledger_entry *e, size_t n)
+{
+	struct bk_fault f = BK_FAULT_INIT;
+
+	/* Remembered here as well: a run must not wait for a ledger. */
+	if (e[n - 1].slot != 0)
+		t->acted = e[n - 1].slot;
+	t->unwritten = bk_ledger_adds(s->ctx, s->jobs->state, e, n, &f) == -1;
+	if (t->unwritten)
+		s->ctx->log(BK_LOG_ERROR, "job '%s': the ledger cannot be "
+		    "written: %s", t->job->title, f.text);
+	bk_sup_states(s);
+}
+
 void
 bk_sup_enter(struct bk_sup *s, struct bk_sup_task *t,
     enum bk_ledger_event event, int64_t slot, const char *message)
 {
 	const struct bk_ledger_entry e = { .event = event,
 		.job = t->job->title, .slot = slot, .message = message,
-		.trigger = event == BK_LEDGER_DUE ? t->trigger : NULL,
 		.status = event == BK_LEDGER_FAILED ? BK_UNAVAILABLE : 0 };
-	struct bk_fault f = BK_FAULT_INIT;
 
-	/* Remembered here as well: a run must not wait for a ledger. */
-	if (slot != 0)
-		t->acted = slot;
-	t->unwritten = bk_ledger_add(s->ctx, s->jobs->state, &e, &f) == -1;
-	if (t->unwritten)
-		s->ctx->log(BK_LOG_ERROR, "job '%s': the ledger cannot be "
-		    "written: %s", t->job->title, f.text);
-	bk_sup_states(s);
+	enter(s, t, &e, 1);
 }
 
 /* Does a run of it hold the job's lock?  Not ours. */
@@ -89,65 +97,82 @@ queue(struct bk_sup_task *t, const char *trigger, const struct bk_due_time *want
 	t->want = *want;
 }
 
-/* The slots before ${want} that nobody ran: an entry each. */
-static void
-enter_missed(struct bk_sup *s, struct bk_sup_task *t,
-    const struct bk_ledger_state *l, const struct bk_due_time *want)
+/*
+ * The slots before ${want} that nobody ran, an entry each, to ${e}; the number
+ * of entries, MISSED_MAX at most: the first then tells of those before it.
+ */
+static size_t
+missed(const struct bk_sup *s, const struct bk_sup_task *t,
+    const struct bk_ledger_state *l, const struct bk_due_time *want,
+    struct bk_ledger_entry *e, char *text, size_t size)
 {
 	int64_t slot = l->slot != 0 ? l->slot : l->last_time;
-	uint64_t n = want->missed;
-	char text[64] = "";
+	uint64_t left = want->missed;
+	size_t n = 0;
 
 	/* One that was entered as due is the first of them. */
 	if (l->slot != 0 && l->slot_event == BK_LEDGER_DUE)
 		slot--;
 	s->ctx->log(BK_LOG_WARN, "job '%s': %llu due times were missed, one run "
-	    "makes up for them", t->job->title, (unsigned long long)n);
-	if (n > MISSED_MAX)
-		(void)snprintf(text, sizeof(text), "and %llu more before it",
-		    (unsigned long long)(n - MISSED_MAX));
-	for (; n > 0 && (slot = bk_due_slot(s->due, t->job, slot)) < want->slot;
-	    n--)
-		if (n <= MISSED_MAX) {
-			bk_sup_enter(s, t, BK_LEDGER_MISSED, slot, text[0] != '\0' ?
-			    text : NULL);
-			text[0] = '\0';
+	    "makes up for them", t->job->title, (unsigned long long)left);
+	(void)snprintf(text, size, "and %llu more before it",
+	    (unsigned long long)(left > MISSED_MAX ? left - MISSED_MAX : 0));
+	for (; left > 0 && (slot = bk_due_slot(s->due, t->job, slot)) <
+	    want->slot; left--)
+		if (left <= MISSED_MAX) {
+			e[n] = (struct bk_ledger_entry){ .event = BK_LEDGER_MISSED,
+				.job = t->job->title, .slot = slot,
+				.message = n == 0 && want->missed > MISSED_MAX ?
+				text : NULL };
+			n++;
 		}
+	return n;
+}
+
+/* Why the slot is skipped, or NULL. */
+static const char *
+in_the_way(const struct bk_sup *s, const struct bk_sup_task *t)
+{
+	return t->queued ? "it still waits for its turn" :
+	    t->run != NULL || held(s, t) ? "its last run is still under way" :
+	    NULL;
 }
 
 /* Its slot has come: skip it where a run is under way, else queue it. */
 static void
 act(struct bk_sup *s, struct bk_sup_task *t)
 {
-	struct bk_ledger_state own;
+	struct bk_ledger_entry e[MISSED_MAX + 1];
 	const struct bk_ledger_state *l;
+	struct bk_ledger_state own;
 	struct bk_due_time want;
+	const char *why;
+	char text[64];
+	size_t n = 0;
 
 	if (t->lock == -1 && t->run == NULL && !take_slot(s, t))
 		return;
 	l = bk_sup_state(s, t, &own);
 	want = bk_due_next(s->due, t->job, l, s->ctx->now());
-	if (want.at > s->ctx->now()) {
-		if (t->run == NULL && !t->queued)
-			leave_slot(t);
-		return;
+	why = in_the_way(s, t);
+	if (want.at <= s->ctx->now()) {
+		if (want.missed > 0 && l != NULL)
+			n = missed(s, t, l, &want, e, text, sizeof(text));
+		e[n] = (struct bk_ledger_entry){ .event = why != NULL ?
+			BK_LEDGER_SKIPPED : BK_LEDGER_DUE, .job = t->job->title,
+			.slot = want.slot, .message = why };
+		if (why != NULL)
+			s->ctx->log(BK_LOG_WARN, "job '%s': skipped: %s",
+			    t->job->title, why);
+		else {
+			queue(t, t->job->schedule != NULL ? "schedule" :
+			    t->at_start ? "start" : "watch", &want);
+			e[n].trigger = t->trigger;
+		}
+		enter(s, t, e, n + 1);
 	}
-	if (want.missed > 0 && l != NULL)
-		enter_missed(s, t, l, &want);
-	if (t->run != NULL || t->queued || held(s, t)) {
-		s->ctx->log(BK_LOG_WARN, "job '%s': skipped: %s", t->job->title,
-		    t->queued ? "it still waits for its turn" :
-		    "its last run is still under way");
-		bk_sup_enter(s, t, BK_LEDGER_SKIPPED, want.slot, t->queued ?
-		    "it still waits for its turn" :
-		    "its last run is still under way");
-		if (t->run == NULL && !t->queued)
-			leave_slot(t);
-		return;
-	}
-	queue(t, t->job->schedule != NULL ? "schedule" : t->at_start ? "start" :
-	    "watch", &want);
-	bk_sup_enter(s, t, BK_LEDGER_DUE, want.slot, NULL);
+	if (t->run == NULL && !t->queued)
+		leave_slot(t);
 }
 
 /*

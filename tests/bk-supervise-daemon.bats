@@ -237,9 +237,9 @@ while True:
 	JOURNAL_STREAM=$(stat -c %d:%i log)
 	daemon
 	await grep -q '^READY=1' notes
-	await grep -q '^STATUS=1 jobs, 0 running' notes
+	await grep -q '^STATUS=1 job, 0 running' notes
 	await grep -q '^WATCHDOG=1' notes
-	grep -q "^<6>bk-supervise: 1 jobs of " log
+	grep -q "^<6>bk-supervise: 1 job of " log
 	kill -HUP "$pid"
 	await grep -q '^RELOADING=1' notes
 	await grep -q '^MONOTONIC_USEC=[0-9]' notes
