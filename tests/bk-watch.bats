@@ -426,3 +426,77 @@ event() { read -r -t 20 event < "$1"; }
 	cp f acted
 	[ "$(cat acted)" = 20 ]
 }
+
+@test "whatever is done to the file and its directories, the last state is told" {
+	cat > any.py <<-'PY'
+	import json, os, random, select, shutil, subprocess, sys
+	seed = int(sys.argv[1])
+	rng = random.Random(seed)
+	size = 0
+	w = subprocess.Popen(['bk-watch', '--settle', '20ms', 'a/b/f'], stdout=subprocess.PIPE)
+	os.set_blocking(w.stdout.fileno(), False)
+	buf, last = b'', None
+
+	def hear(seconds):
+	    global buf, last
+	    if not select.select([w.stdout], [], [], seconds)[0]:
+	        return False
+	    buf += os.read(w.stdout.fileno(), 65536)
+	    while b'\n' in buf:
+	        line, buf = buf.split(b'\n', 1)
+	        last = json.loads(line)
+	    return True
+
+	def write(path, how='wb'):
+	    global size
+	    size += 1
+	    os.makedirs(os.path.dirname(path) or '.', exist_ok=True)
+	    with open(path, how, 0) as f:
+	        f.write(b'x' * size)
+
+	def clear(path):
+	    if os.path.islink(path) or os.path.isfile(path):
+	        os.unlink(path)
+	    else:
+	        shutil.rmtree(path, ignore_errors=True)
+
+	def in_place(): write('a/b/f')
+	def rename(): write('a/b/t'); os.rename('a/b/t', 'a/b/f')
+	def beside(): write('a/b/other')
+	def remove(): clear(rng.choice(['a', 'a/b', 'a/b/f']))
+	def swap():
+	    clear('z'); write('z/b/f')
+	    clear('y')
+	    if os.path.lexists('a'): os.rename('a', 'y')
+	    os.rename('z', 'a')
+	def inner():
+	    clear('z'); write('z/f'); os.makedirs('a', exist_ok=True); clear('a/b'); os.rename('z', 'a/b')
+	def link():
+	    real = 'r%d' % rng.randrange(3)
+	    write(real + '/b/f'); clear('l'); os.symlink(real, 'l'); clear('a'); os.rename('l', 'a')
+	def hard(): write('h'); os.makedirs('a/b', exist_ok=True); clear('a/b/f'); os.link('h', 'a/b/f'); os.unlink('h')
+
+	assert hear(10) and last['event'] == 'ready'
+	told = None
+	for step in range(60):
+	    for _ in range(rng.randrange(1, 5)):
+	        rng.choice([in_place, rename, beside, remove, swap, inner, link, hard])()
+	    try:
+	        want = os.path.getsize('a/b/f')
+	    except OSError:
+	        continue
+	    # The same file as the last time needs not be told again.
+	    now = os.stat('a/b/f')
+	    if told == (now.st_ino, now.st_size, now.st_mtime_ns):
+	        continue
+	    while last.get('bytes') != want:
+	        assert hear(10), 'seed %d, step %d: want %d, last %s' % (seed, step, want, last)
+	    told = (now.st_ino, now.st_size, now.st_mtime_ns)
+	w.terminate()
+	assert w.wait() == 0
+	PY
+	for seed in 1 2 "$RANDOM"; do
+		rm -rf a r? x y z
+		timeout 60 python3 any.py "$seed"
+	done
+}
