@@ -144,6 +144,22 @@ names() { bk-list --plain "$S" | sed 's/.*"name":"\([^"]*\)".*/\1/' | sort | uni
 	[ -e "store/.bk/group/site/$(run_id 2).json" ]
 }
 
+@test "killed before each change: a rerun leaves no half of a run" {
+	for n in 1 2 3; do run_of $n db www; done
+	cp -a store fresh
+	for n in $(seq 60); do
+		rm -r store && cp -a fresh store
+		killed "$n" bk-prune --keep-last 1 "$S" && break
+		bk-prune --keep-last 1 "$S" > /dev/null
+		[ "$(names)" = " 1 db 1 www " ]
+		for gone in "$(id db 1)" "$(id www 1)" "$(id db 2)" "$(id www 2)"; do
+			bk-prune --undo "$gone" "$S" > /dev/null
+		done
+		[ "$(bk-list --group site --plain "$S" | wc -l)" -eq 6 ]
+	done
+	[ "$n" -gt 8 ] && [ "$n" -lt 60 ]
+}
+
 @test "a damaged run is said: 1" {
 	run_of 1 db www
 	echo '{}' > "store/.bk/group/site/$(run_id 1).json"
