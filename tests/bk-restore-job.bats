@@ -154,6 +154,24 @@ always 0" ]
 	[ "$(row app.db)" = two ] && [ "$(cat log)" = "always 65" ]
 }
 
+@test "killed in the middle: the source is what it was, nothing goes on" {
+	mkfifo up
+	sed -i 's|restore-before.*|pipeline = { "bk-pipe --ext .x -- cat" }|' bk.conf
+	bk-run app > ran
+	put app.db two
+	bk restore app --yes --undo ".x=sh -c 'echo up > $PWD/up; exec sleep 600 > $PWD/up'" 2> err 3>&- &
+	pid=$!
+	exec 4< up
+	read -r _ <&4
+	kill -KILL $pid
+	# End of file: the command, the last that held it, is gone.
+	run -0 timeout 20 cat <&4
+	exec 4<&-
+	[ "$(row app.db)" = two ]
+	run -0 --separate-stderr bk restore app --yes --undo .x=cat
+	[ "$(row app.db)" = one ]
+}
+
 @test "a group: the newest whole run, together" {
 	mkdir site
 	echo old > site/file
