@@ -56,6 +56,7 @@ struct lease {
 	bool told, killed;		/* the command: to end */
 	int64_t kill_at;		/* once it was told */
 	int signal;			/* that ends us before it runs */
+	bool stuck;			/* the thread, in a request */
 };
 
 static int64_t
@@ -273,9 +274,7 @@ give_back(struct lease *e, const char *name)
 		return;
 	bk_say(BK_LOG_WARN, "the lease '%s' could not be given back: others wait "
 	    "until its term is over", name);
-	/* A store that hangs keeps its thread. */
-	if (e->view.phase != BK_LEASE_OVER)
-		e->hold = NULL;
+	e->stuck = e->view.phase != BK_LEASE_OVER;
 }
 
 int
@@ -305,6 +304,10 @@ main(int argc, char *argv[])
 			(void)work(&e, &a, &f);
 		give_back(&e, a.name);
 	}
+	/* A thread in a store that hangs is not waited for, nor unwound. */
+	if (e.stuck)
+		_exit(bk_faulty(&f) ? bk_exit(&f) : e.signal != 0 ?
+		    128 + e.signal : e.status);
 	bk_leasehold_free(e.hold);
 	if (e.signals != -1)
 		close(e.signals);

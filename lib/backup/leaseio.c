@@ -16,7 +16,7 @@
 #define LEASES ".bk/lease/"
 #define DIGITS 12
 #define OBJECT_MAX 65536
-#define OLD_MAX 64			/* removed at a time */
+#define OLD_MAX 1000			/* removed at a time */
 #define LOOKS 16			/* at a chain that moves on while we read */
 
 struct bk_leaseio {

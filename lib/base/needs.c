@@ -18,9 +18,9 @@ static const char *const net[] = { "ALL_PROXY", "FTP_PROXY", "HTTPS_PROXY",
 	"NO_PROXY", "SSH_AUTH_SOCK", "all_proxy", "ftp_proxy", "http_proxy",
 	"https_proxy", "no_proxy", NULL };
 static const char *const all[] = { "ASAN_OPTIONS", "BK_*",
-	"CREDENTIALS_DIRECTORY", "CURL_CA_BUNDLE", "FAKETIME*", "FIU_*",
-	"GCONV_PATH", "GLIBC_TUNABLES", "HOME", "JOURNAL_STREAM", "LANG",
-	"LANGUAGE", "LC_*", "LD_*", "LOCPATH", "LOGNAME", "LSAN_OPTIONS",
+	"CREDENTIALS_DIRECTORY", "CURL_CA_BUNDLE", "DONT_FAKE_*", "FAKETIME*",
+	"FIU_*", "GCONV_PATH", "GLIBC_TUNABLES", "HOME", "JOURNAL_STREAM",
+	"LANG", "LANGUAGE", "LC_*", "LD_*", "LOCPATH", "LOGNAME", "LSAN_OPTIONS",
 	"MALLOC_*", "OPENSSL_*", "PATH", "SHELL", "SSL_CERT_DIR",
 	"SSL_CERT_FILE", "TERM", "TMPDIR", "TSAN_OPTIONS", "TZ", "TZDIR",
 	"UBSAN_OPTIONS", "USER", "XDG_*", NULL };

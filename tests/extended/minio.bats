@@ -143,7 +143,7 @@ whole() {
 }
 
 @test "leases: the answer to a renewal, and to giving it back, is lost" {
-	rules 'lost@PUT .*/lease/app/'
+	rules 'lost@PUT .*/lease/app/#2' 'lost@PUT .*/lease/app/#4' 'lost@PUT .*/lease/app/#6'
 	run -0 --separate-stderr bk-lease --name app --term 3s "$U" -- timeout 2 sleep 1.9
 	[ -z "$stderr" ]
 	run -0 --separate-stderr bk-lease --name app --wait 0s "$U" -- true
@@ -180,4 +180,19 @@ costs() {
 	bk-prune --keep-last unlimited s3://bk-extended/many > out
 	costs 'bk-list, 1000 backups' bk-list s3://bk-extended/many
 	[ "$(wc -l < out)" -eq 1001 ]
+}
+
+@test "leases: a server that stalls does not keep the command from being ended in time" {
+	mkfifo ready
+	bk-lease --name app --term 4s "$U" -- sh -c "trap 'date +%s%N > term' TERM; echo > ready; while :; do sleep 0.05; done" 2> err 3>&- &
+	pid=$!
+	read -r _ < ready
+	begin=$(date +%s%N)
+	rules 'stall@/lease/'
+	rc=0; wait "$pid" || rc=$?
+	rules
+	[ "$rc" -eq 137 ]
+	grep -q 'could not be renewed in time' err
+	[ "$(cat term)" -gt "$begin" ]
+	[ "$(($(cat term) - begin))" -lt 3000000000 ]
 }
