@@ -99,6 +99,28 @@ set_running(const struct bk_jobs *jobs, struct bk_standing *st,
 	return st->running ? 0 : still_open(jobs, own, &st->killed, f);
 }
 
+/*
+ * Ask the stores of job ${i}, but none twice that could not be asked: each
+ * time it would be waited for.
+ */
+static void
+ask_stores(struct shown *s, size_t i)
+{
+	struct bk_standing *st = &s->st[i];
+	size_t k, n;
+
+	for (k = 0; k < i; k++)
+		for (n = 0; n < st->job->nstores; n++)
+			if (s->st[k].down == st->job->stores[n] &&
+			    st->state >= BK_STAND_STALE) {
+				st->down = s->st[k].down;
+				memcpy(st->warning, s->st[k].warning,
+				    sizeof(st->warning));
+				return;
+			}
+	bk_standing_stores(bk_ctx, st);
+}
+
 /* Fill in how each job stands. */
 static int
 look(const struct bk_jobs *jobs, struct shown *s, struct bk_fault *f)
@@ -120,7 +142,7 @@ look(const struct bk_jobs *jobs, struct shown *s, struct bk_fault *f)
 		if ((rc = set_running(jobs, &s->st[i], own, f)) == -1)
 			break;
 		bk_standing_ledger(&s->st[i], own, now);
-		bk_standing_stores(bk_ctx, &s->st[i]);
+		ask_stores(s, i);
 	}
 out:
 	free(states);

@@ -193,6 +193,7 @@ bk_standing_stores(const struct bk_ctx *ctx, struct bk_standing *st)
 				(void)snprintf(st->warning, sizeof(st->warning),
 				    "store '%s' cannot be asked: %.400s",
 				    j->stores[k]->name, f.text);
+				st->down = j->stores[k];
 				return;
 			}
 			merge(&w, o, first, k == 0);

@@ -47,6 +47,7 @@ struct bk_standing {
 	int64_t failed;			/* the last failure, if none went well since */
 	int status;			/* of it; -1: not known */
 	char message[BK_LEDGER_TEXT];
+	const struct bk_job_store *down;	/* a store that could not be asked */
 	char warning[BK_LEDGER_TEXT];	/* "" if there is none */
 };
 

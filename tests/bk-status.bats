@@ -103,6 +103,22 @@ ledger() {
 	[[ "$(of app 'o["warning"]')" == "store 'one' cannot be asked"* ]]
 }
 
+@test "a store that is down is waited for once, not for each job" {
+	for j in a b c d; do job $j <<< 'source = "fake:" store = "one"'; done
+	mkdir own
+	cp "$B/bin/bk-status" "$B/bin/bk-child" own/
+	cat > own/bk-fresh <<-END
+	#!/bin/sh
+	echo >> $PWD/asked
+	echo '{"state":"unknown","text":"no route"}'
+	exit 69
+	END
+	chmod +x own/bk-fresh
+	run -1 --separate-stderr own/bk-status
+	[ "$(wc -l < asked)" -eq 1 ]
+	[ "$(grep -c "store 'one' cannot be asked: no route" <<< "$output")" -eq 4 ]
+}
+
 @test "a run under way is shown, a killed one has failed" {
 	mkfifo gate
 	job app <<< "run = \"sh -c 'echo \\\$PPID > pid; read x < $PWD/gate'\""
