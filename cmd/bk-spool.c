@@ -24,6 +24,7 @@
 #include "prog.h"
 #include "spawn.h"
 #include "spoolput.h"
+#include "spoolwal.h"
 #include "tags.h"
 #include "when.h"
 
@@ -31,9 +32,10 @@
 #define QUIET_MS 2000
 #define FIRST_MS 1000			/* wait after a fault of the store */
 #define LONGEST_MS 300000
+#define WAL_THREADS 2
 
 enum { NAME = 256, ENGINE, EXT, COMPRESS, ON_CLOSE, SETTLE, ONCE, CREATE, MEMORY,
-	TEMP_DIR, TIMEOUT };
+	TEMP_DIR, TIMEOUT, WAL, PARTIAL, NEW_SYSTEM };
 
 static const struct bk_opt opts[] = {
 	{ NAME, "name", "NAME", "name of all backups (by default: by the file)", 0 },
@@ -41,6 +43,9 @@ static const struct bk_opt opts[] = {
 	{ EXT, "ext", "EXT", "suffix of what is stored (by default: the file's)", 0 },
 	{ 't', "tag", "KEY=VALUE", "add this tag to each", BK_OPT_MANY },
 	{ COMPRESS, "compress", "CODEC[:LEVEL]", "gzip, zstd or none (none)", 0 },
+	{ WAL, "wal", NULL, "the files are PostgreSQL's log: store them as bk-wal-push does", 0 },
+	{ PARTIAL, "partial", "DURATION", "of a log: so often, what pg_receivewal is writing", 0 },
+	{ NEW_SYSTEM, "new-system", NULL, "of a log: its server may be new under the name", 0 },
 	{ ON_CLOSE, "on-close", NULL, "take files too that are written in place", 0 },
 	{ SETTLE, "settle", "DURATION", "a file that was written in place was left alone for so long (2s)", 0 },
 	{ ONCE, "once", NULL, "upload what is there, then end", 0 },
@@ -68,10 +73,12 @@ struct spool {
 	struct bk_fault left;		/* the first file that was left alone */
 	pid_t watch;			/* bk-watch, or 0 */
 	int lines;			/* what it says */
+	int64_t due;			/* of the way's tick */
 };
 
 static void
-option(struct spool *s, struct bk_spool_put *put, int key, const char *arg)
+option(struct spool *s, struct bk_spool_put *put, struct bk_spool_wal *wal,
+    int key, const char *arg)
 {
 	struct bk_fault f = BK_FAULT_INIT;
 
@@ -90,6 +97,16 @@ option(struct spool *s, struct bk_spool_put *put, int key, const char *arg)
 		break;
 	case COMPRESS:
 		put->codec = bk_arg_codec("compress", arg, &put->level);
+		wal->plain = put->codec == NULL;
+		break;
+	case WAL:
+		s->way = &bk_spool_wal;
+		break;
+	case PARTIAL:
+		wal->partial = bk_arg_duration("partial", arg);
+		break;
+	case NEW_SYSTEM:
+		wal->how.new_system = true;
 		break;
 	case ON_CLOSE:
 		put->on_close = true;
@@ -119,8 +136,38 @@ option(struct spool *s, struct bk_spool_put *put, int key, const char *arg)
 		bk_usage_fault(&f);
 }
 
+/* What of the options the log goes by. */
 static void
-parse(struct spool *s, struct bk_spool_put *put)
+take_wal(struct spool *s, const struct bk_spool_put *put,
+    struct bk_spool_wal *wal)
+{
+	if (s->way != &bk_spool_wal) {
+		if (wal->partial != 0 || wal->how.new_system)
+			bk_usage("--partial and --new-system go with --wal");
+		return;
+	}
+	if (put->name == NULL)
+		bk_usage("--wal wants --name");
+	if (put->engine != NULL || put->ext != NULL || put->on_close ||
+	    s->settle != -1 || json_object_size(put->tags) > 0)
+		bk_usage("--engine, --ext, --tag, --on-close and --settle do not go "
+		    "with --wal");
+	wal->url = put->url;
+	wal->store = put->store;
+	wal->how.name = put->name;
+	wal->how.threads = WAL_THREADS;
+	wal->how.codec = put->codec;
+	wal->how.level = put->level;
+	if (put->codec == NULL && !wal->plain)
+		wal->how.codec = bk_arg_codec("compress", "gzip",
+		    &wal->how.level);
+	wal->tmpdir = put->store.temp_dir != NULL ? put->store.temp_dir :
+	    bk_ctx->tmpdir;
+	s->arg = wal;
+}
+
+static void
+parse(struct spool *s, struct bk_spool_put *put, struct bk_spool_wal *wal)
 {
 	struct bk_fault f = BK_FAULT_INIT;
 	const char *arg;
@@ -128,7 +175,7 @@ parse(struct spool *s, struct bk_spool_put *put)
 	int key, n;
 
 	while ((key = bk_opt_next(&arg)) != -1)
-		option(s, put, key, arg);
+		option(s, put, wal, key, arg);
 	n = bk_operands(&words);
 	if (n < 1 || n > 2)
 		bk_usage("want a directory and the URL of a store");
@@ -136,6 +183,7 @@ parse(struct spool *s, struct bk_spool_put *put)
 	put->url = n == 2 ? words[1] : bk_ctx->env("BK_STORE");
 	if (put->url == NULL)
 		bk_usage("want the URL of a store, or BK_STORE set");
+	take_wal(s, put, wal);
 	if (s->settle != -1 && !put->on_close)
 		bk_usage("--settle goes with --on-close");
 	if (s->settle == -1)
@@ -211,6 +259,8 @@ rest(struct spool *s, struct bk_fault *f)
 	for (;;) {
 		now = bk_ctx->mono();
 		due = bk_spooldir_due(s->dir);
+		if (due > s->due)
+			due = s->due;
 		if (s->store.wait != 0)
 			due = s->store.until;
 		if (due <= now || (news && s->store.wait == 0))
@@ -294,13 +344,28 @@ upload(struct spool *s, struct bk_fault *f)
 	return n > 0;
 }
 
+/* What the way has to do besides. */
+static int
+tick(struct spool *s, struct bk_fault *f)
+{
+	struct bk_fault why = BK_FAULT_INIT;
+
+	if (s->way->tick == NULL || asked_to_stop() || (s->store.wait != 0 &&
+	    bk_ctx->mono() < s->store.until))
+		return 0;
+	if (s->way->tick(s->arg, s->dir, &s->due, &why) == -1)
+		return fail(s, &why, f);
+	bk_backoff_over(&s->store);
+	return 0;
+}
+
 static int
 loop(struct spool *s, struct bk_fault *f)
 {
 	int rc;
 
 	for (;;) {
-		if ((rc = upload(s, f)) == -1)
+		if ((rc = upload(s, f)) == -1 || tick(s, f) == -1)
 			return -1;
 		if (bk_faulty(s->told)) {
 			*f = *s->told;
@@ -327,13 +392,14 @@ main(int argc, char *argv[])
 {
 	struct bk_fault f = BK_FAULT_INIT, why;
 	struct bk_spool_put put = { .tags = json_object(), .told = BK_FAULT_INIT };
-	struct spool s = { .settle = -1, .way = &bk_spool_put, .arg = &put,
+	struct bk_spool_wal wal = { .partial = 0 };
+	struct spool s = { .due = INT64_MAX, .settle = -1, .way = &bk_spool_put, .arg = &put,
 		.told = &put.told,
 		.store = BK_BACKOFF_INIT(FIRST_MS, LONGEST_MS), .lines = -1 };
 
 	bk_usage_tells(bk_tell_records);
 	bk_init(&prog, argc, argv);
-	parse(&s, &put);
+	parse(&s, &put, &wal);
 	/* A lease that somebody breaks (spooldir.h) is told by this. */
 	(void)signal(SIGIO, SIG_IGN);
 	if ((put.out = bk_records_writer(STDOUT_FILENO, &f)) != NULL &&

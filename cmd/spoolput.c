@@ -310,4 +310,4 @@ put_free(void *arg)
 	json_decref(o->tags);
 }
 
-const struct bk_spool_way bk_spool_put = { put_send, put_free };
+const struct bk_spool_way bk_spool_put = { put_send, NULL, put_free };

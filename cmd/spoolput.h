@@ -20,6 +20,13 @@
 struct bk_spool_way {
 	int (*send)(void *arg, struct bk_spooldir *d,
 	    const struct bk_spool_file *file, struct bk_fault *f);
+	/*
+	 * What is to be done besides, at the latest at *${due} (ms, by
+	 * bk_ctx->mono) again.  0, or -1 with ${f} set for a reason that lies in
+	 * the store.  NULL: nothing.
+	 */
+	int (*tick)(void *arg, struct bk_spooldir *d, int64_t *due,
+	    struct bk_fault *f);
 	void (*free)(void *arg);	/* accepts NULL */
 };
 

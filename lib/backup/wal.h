@@ -193,11 +193,13 @@ int bk_wal_source_open(struct bk_wal_source *src, const char *path,
 void bk_wal_source_release(struct bk_wal_source *src);
 
 /*
- * The segment that pg_receivewal is writing: ${src}, opened from its .partial,
- * is stored as growing file ${ulid}.  0, or -1 (65: no .partial).
+ * As bk_wal_source_open, of the .partial that pg_receivewal is writing: it is
+ * copied to an unlinked file in ${tmpdir}, and is the growing file ${ulid}.
+ * BK_ABSENT where it is not there (any more) or has no log in it yet.
  */
-int bk_wal_source_growing(struct bk_wal_source *src,
-    const char ulid[BK_ULID_LEN + 1], struct bk_fault *f);
+int bk_wal_source_growing(struct bk_wal_source *src, const char *path,
+    uint64_t system, const char ulid[BK_ULID_LEN + 1], const char *tmpdir,
+    struct bk_fault *f);
 
 struct bk_wal_how {
 	const char *name;
@@ -213,6 +215,13 @@ struct bk_wal_how {
  */
 int bk_wal_push(struct bk_store *s, const struct bk_wal_how *how,
     struct bk_wal_source *src, struct bk_fault *f);
+
+/*
+ * Remove the growing files of ${segment}, but for the one named ${keep} (NULL:
+ * all of them).  0 or -1.
+ */
+int bk_wal_drop_growing(struct bk_store *s, const char *name, uint64_t system,
+    const struct bk_wal_name *segment, const char *keep, struct bk_fault *f);
 
 /*
  * Which object has ${file} of ${system}?  Of a segment that is not there yet

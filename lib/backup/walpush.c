@@ -8,10 +8,12 @@
  * finds both.
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "tomb.h"
 #include "wal.h"
 
 #define PIECE (1024 * 1024)
@@ -178,5 +180,43 @@ bk_wal_push(struct bk_store *s, const struct bk_wal_how *how,
 	rc = bk_store_put_commit(put, f);
 out:
 	bk_buf_release(&key);
+	return rc;
+}
+
+struct growing {
+	const char *keep;
+	const struct bk_wal_name *segment;
+	struct bk_keys keys;
+};
+
+static int
+take_growing(void *arg, const struct bk_wal_key *k, const struct bk_object *o,
+    struct bk_fault *f)
+{
+	struct growing *g = arg;
+
+	if (k->name.at != g->segment->at)
+		return k->name.at < g->segment->at ? 0 : BK_LIST_STOP;
+	if (k->name.kind != BK_WAL_GROWING || (g->keep != NULL &&
+	    strcmp(k->name.file, g->keep) == 0))
+		return 0;
+	return bk_keys_add(&g->keys, o->key, f);
+}
+
+int
+bk_wal_drop_growing(struct bk_store *s, const char *name, uint64_t system,
+    const struct bk_wal_name *segment, const char *keep, struct bk_fault *f)
+{
+	struct growing g = { .keep = keep, .segment = segment };
+	struct bk_wal_name from = *segment;
+	int rc;
+
+	/* "…FF.partial-" and nothing before it. */
+	(void)snprintf(from.file, sizeof(from.file), "%.24s.partial",
+	    segment->file);
+	rc = bk_wal_list_from(s, name, system, &from, take_growing, &g, f);
+	if (rc == 0)
+		rc = bk_keys_remove(&g.keys, s, f);
+	bk_keys_release(&g.keys);
 	return rc;
 }

@@ -174,9 +174,9 @@ out:
 	return rc;
 }
 
-int
-bk_wal_source_open(struct bk_wal_source *src, const char *path,
-    uint64_t system, struct bk_fault *f)
+/* The name, and the descriptor of ${path}. */
+static int
+begin(struct bk_wal_source *src, const char *path, struct bk_fault *f)
 {
 	const char *file = strrchr(path, '/') != NULL ?
 	    strrchr(path, '/') + 1 : path;
@@ -185,8 +185,15 @@ bk_wal_source_open(struct bk_wal_source *src, const char *path,
 	    src->key.name.kind == BK_WAL_GROWING)
 		return bk_fault_set(f, BK_USAGE, "'%s' is no name of a file of "
 		    "WAL", file);
-	if (look(src, path, f) == -1 ||
-	    (system == 0 && bk_wal_control_of(path, &system, f) == -1) ||
+	return look(src, path, f);
+}
+
+/* Whose it is, and its hash. */
+static int
+finish(struct bk_wal_source *src, const char *path, uint64_t system,
+    struct bk_fault *f)
+{
+	if ((system == 0 && bk_wal_control_of(path, &system, f) == -1) ||
 	    check(src, path, &system, f) == -1)
 		return -1;
 	if (system == 0)
@@ -197,16 +204,85 @@ bk_wal_source_open(struct bk_wal_source *src, const char *path,
 }
 
 int
-bk_wal_source_growing(struct bk_wal_source *src,
-    const char ulid[BK_ULID_LEN + 1], struct bk_fault *f)
+bk_wal_source_open(struct bk_wal_source *src, const char *path,
+    uint64_t system, struct bk_fault *f)
+{
+	if (begin(src, path, f) == -1)
+		return -1;
+	return finish(src, path, system, f);
+}
+
+/*
+ * Copy what there is to ${to}, from the beginning on: it is written so too,
+ * so that what was there before the copying began is in the copy.
+ */
+static int
+copy(const struct bk_wal_source *src, const char *path, int to,
+    struct bk_fault *f)
+{
+	uint8_t *piece = malloc(PIECE);
+	uint64_t off;
+	ssize_t n = 0;
+	int rc = 0;
+
+	if (piece == NULL)
+		return bk_fault_set(f, BK_IO, "out of memory");
+	for (off = 0; rc == 0 && off < src->bytes; off += (uint64_t)n) {
+		if ((n = pread(src->fd, piece, PIECE, (off_t)off)) <= 0)
+			break;
+		rc = bk_pwrite_all(to, piece, (size_t)n, off, "temporary file", f);
+	}
+	if (rc == 0 && n == -1)
+		rc = bk_fault_errno(f, BK_IO, errno, "cannot read '%s'", path);
+	free(piece);
+	return rc;
+}
+
+/* Has pg_receivewal written the first page yet? */
+static bool
+begun(int fd)
+{
+	uint16_t magic = 0;
+
+	return pread(fd, &magic, sizeof(magic), 0) == sizeof(magic) && magic != 0;
+}
+
+int
+bk_wal_source_growing(struct bk_wal_source *src, const char *path,
+    uint64_t system, const char ulid[BK_ULID_LEN + 1], const char *tmpdir,
+    struct bk_fault *f)
 {
 	struct bk_wal_name *n = &src->key.name;
-	size_t len = strlen(n->file);
+	struct stat st;
+	size_t len;
+	int fd;
 
+	if (begin(src, path, f) == -1) {
+		if (f->status != BK_NOINPUT)
+			return -1;
+		bk_fault_clear(f);
+		return BK_ABSENT;
+	}
 	if (n->kind != BK_WAL_PARTIAL)
-		return bk_fault_set(f, BK_DATA, "'%s' is no growing segment",
+		return bk_fault_set(f, BK_USAGE, "'%s' is no growing segment",
 		    n->file);
+	if (!begun(src->fd))
+		return BK_ABSENT;
+	if ((fd = bk_tmpfile(tmpdir, f)) == -1)
+		return -1;
+	if (copy(src, path, fd, f) == -1 || fstat(fd, &st) == -1) {
+		(void)close(fd);
+		return bk_fault_set(f, BK_IO, "cannot copy '%s'", path);
+	}
+	(void)close(src->fd);
+	src->fd = fd;
+	src->bytes = (uint64_t)st.st_size;
+	src->id.changed = (int64_t)st.st_ctim.tv_sec * 1000000000 +
+	    st.st_ctim.tv_nsec;
+	if (finish(src, path, system, f) == -1)
+		return -1;
 	n->kind = BK_WAL_GROWING;
+	len = strlen(n->file);
 	n->file[len] = '-';
 	memcpy(n->file + len + 1, ulid, BK_ULID_LEN + 1);
 	return 0;

@@ -410,12 +410,12 @@ test_growing(void)
 	struct bk_fault f = BK_FAULT_INIT;
 	struct bk_wal_name n;
 	struct bk_wal_key k;
+	const char *path;
 	unsigned int i;
 
 	for (i = 0; i < 2; i++) {
-		ok_int(bk_wal_source_open(&src, segment_file(tap_dir(), 1, 5, SYS,
-		    i, ".partial"), 0, &f), 0, "open");
-		ok_int(bk_wal_source_growing(&src, ids[i], &f), 0, "growing");
+		ok_int(bk_wal_source_growing(&src, segment_file(tap_dir(), 1, 5,
+		    SYS, i, ".partial"), 0, ids[i], tap_dir(), &f), 0, "growing");
 		ok_int(bk_wal_push(s, &packed, &src, &f), 0, "pushed");
 		bk_wal_source_release(&src);
 	}
@@ -423,6 +423,18 @@ test_growing(void)
 	ok_int(bk_wal_find(s, "app", SYS, &n, &k, &f), 0, "stands in");
 	ok_text(k.name.file, "000000010000000000000005."
 	    "partial-01JD7ZBBBBBBBBBBBBBBBBBBBB", "the newest");
+	ok_int(bk_wal_drop_growing(s, "app", SYS, &n, k.name.file, &f), 0,
+	    "the others go");
+	ok_int(hooked_count(s, "app/wal/"), 1, "one is left");
+	path = segment_file(tap_dir(), 1, 5, SYS, 7, ".partial");
+	segment_bend(path, 0, "\0\0", 2);
+	ok_int(bk_wal_source_growing(&src, path, 0, ids[0], tap_dir(), &f),
+	    BK_ABSENT, "not begun");
+	bk_wal_source_release(&src);
+	(void)remove(path);
+	ok_int(bk_wal_source_growing(&src, path, 0, ids[0], tap_dir(), &f),
+	    BK_ABSENT, "gone");
+	bk_wal_source_release(&src);
 	ok_int(push(s, &packed, segment_file(tap_dir(), 1, 5, SYS, 7, ""), NULL,
 	    &f), 0, "the whole one");
 	ok_int(bk_wal_find(s, "app", SYS, &n, &k, &f), 0, "found");

@@ -284,8 +284,8 @@ store_it(struct bk_store *s, const char *ulid)
 	    ulid != NULL ? ".partial" : "");
 
 	segment_bend(path, 0, seg, sizeof(seg));
-	ok(bk_wal_source_open(&src, path, 0, &f) == 0 && (ulid == NULL ||
-	    bk_wal_source_growing(&src, ulid, &f) == 0) &&
+	ok((ulid == NULL ? bk_wal_source_open(&src, path, 0, &f) :
+	    bk_wal_source_growing(&src, path, 0, ulid, tap_dir(), &f)) == 0 &&
 	    bk_wal_push(s, &how, &src, &f) == 0, "stored: %s", f.text);
 	bk_wal_source_release(&src);
 }
