@@ -13,8 +13,8 @@
 #define STOP(term) ((term) / 2)
 #define KILL(term) ((term) / 4 * 3)
 #define RETRY(term) ((term) / 32)
-#define POLL(term) ((term) / 10)
-#define POLL_MAX 2000
+#define POLL(term) ((term) / 15)
+#define POLL_MAX 10000
 
 static void
 want(struct bk_lease *l, enum bk_lease_what what, uint64_t number)
