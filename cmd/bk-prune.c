@@ -306,8 +306,10 @@ remember(const struct args *a, struct bk_store *s, const struct bk_prune *p,
 			    f) == -1)
 				return -1;
 		}
-	if (p->fetched > BK_SNAPSHOT_MIN &&
-	    bk_snapshot_write(bk_ctx, s, &why) == -1)
+	if ((p->fetched > BK_SNAPSHOT_MIN &&
+	    bk_snapshot_write(bk_ctx, s, &why) == -1) ||
+	    (p->groups.fetched > BK_SNAPSHOT_MIN &&
+	    bk_groups_cache(bk_ctx, s, &p->groups, &why) == -1))
 		bk_say(BK_LOG_WARN, "no list snapshot: %s", why.text);
 	return 0;
 }

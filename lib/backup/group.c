@@ -8,6 +8,7 @@
 #include "group.h"
 #include "json.h"
 #include "record.h"
+#include "snapshot.h"
 #include "when.h"
 
 #define GROUPS ".bk/group/"
@@ -47,8 +48,8 @@ check_member(struct bk_store *s, const json_t *m, struct bk_fault *f)
 	return rc;
 }
 
-static json_t *
-object(const char *group, const char *run, int64_t time,
+json_t *
+bk_group_object(const char *group, const char *run, int64_t time,
     const json_t *members, struct bk_fault *f)
 {
 	char when[BK_TIME_LEN];
@@ -101,7 +102,7 @@ bk_group_end(struct bk_store *s, const char *group, const char *run,
 	for (i = 0; i < json_array_size(members); i++)
 		if (check_member(s, json_array_get(members, i), f) == -1)
 			goto out;
-	if ((o = object(group, run, time, members, f)) == NULL ||
+	if ((o = bk_group_object(group, run, time, members, f)) == NULL ||
 	    bk_json_text(o, &text, f) == -1 || bk_buf_adds(&text, "\n", f) == -1)
 		goto out;
 	rc = bk_store_put_small(s, key.p, text.p, text.len, BK_PUT_NEW, f);
@@ -131,6 +132,15 @@ split(const char *key, struct bk_group_run *run)
 	    strcmp(slash + 1 + BK_ULID_LEN, JSON) == 0;
 }
 
+/* It is listed, and nothing is known of it. */
+static void
+forget(struct bk_group_run *run)
+{
+	free(run->member);
+	run->member = NULL;
+	run->n = 0;
+}
+
 static int
 take_members(const json_t *list, struct bk_group_run *run, struct bk_fault *f)
 {
@@ -146,9 +156,11 @@ take_members(const json_t *list, struct bk_group_run *run, struct bk_fault *f)
 		name = bk_json_get_text(m, "name");
 		id = bk_json_get_text(m, "id");
 		if (name == NULL || id == NULL || !bk_name_ok(name) ||
-		    !bk_ulid_ok(id))
+		    !bk_ulid_ok(id)) {
+			forget(run);
 			return bk_fault_set(f, BK_DATA,
 			    "a member has no name or no id");
+		}
 		memcpy(run->member[i].name, name, strlen(name) + 1);
 		memcpy(run->member[i].id, id, sizeof(run->member[i].id));
 		run->n++;
@@ -171,6 +183,31 @@ take_run(const json_t *o, struct bk_group_run *run, struct bk_fault *f)
 	return take_members(json_object_get(o, "members"), run, f);
 }
 
+static int
+by_key(const void *va, const void *vb)
+{
+	const struct bk_group_run *a = va, *b = vb;
+	int c = strcmp(a->group, b->group);
+
+	return c != 0 ? c : strcmp(a->run, b->run);
+}
+
+int
+bk_groups_take(struct bk_groups *g, const json_t *o, struct bk_fault *f)
+{
+	const char *group = bk_json_get_text(o, "group");
+	const char *id = bk_json_get_text(o, "run");
+	struct bk_group_run want = { .member = NULL }, *run;
+
+	if (group == NULL || id == NULL || !bk_name_ok(group) || !bk_ulid_ok(id))
+		return bk_fault_set(f, BK_DATA, "a line without a run");
+	memcpy(want.group, group, strlen(group) + 1);
+	memcpy(want.run, id, sizeof(want.run));
+	run = g->len == 0 ? NULL : bsearch(&want, g->run, g->len, sizeof(*run),
+	    by_key);
+	return run == NULL || run->member != NULL ? 0 : take_run(o, run, f);
+}
+
 int
 bk_group_read(const struct bk_ctx *ctx, struct bk_store *s,
     struct bk_groups *g, struct bk_group_run *run, struct bk_fault *f)
@@ -191,9 +228,6 @@ bk_group_read(const struct bk_ctx *ctx, struct bk_store *s,
 		ctx->log(BK_LOG_WARN, "passing over '%s': %s",
 		    bk_buf_text(&key), why.text);
 		g->unreadable++;
-		free(run->member);
-		run->member = NULL;
-		run->n = 0;
 		rc = BK_ABSENT;
 	} else {
 		*f = why;
@@ -236,6 +270,9 @@ bk_groups_list(struct bk_store *s, const char *group, struct bk_groups *out,
 	if (bk_buf_adds(&prefix, GROUPS, f) == 0 && (group == NULL ||
 	    bk_buf_addf(&prefix, f, "%s/", group) == 0))
 		rc = bk_store_list(s, bk_buf_text(&prefix), "", take_key, out, f);
+	/* Keys come in another order: "a-b/" before "a/". */
+	if (out->len > 0)
+		qsort(out->run, out->len, sizeof(*out->run), by_key);
 	bk_buf_release(&prefix);
 	return rc;
 }
@@ -247,8 +284,14 @@ bk_groups_read(const struct bk_ctx *ctx, struct bk_store *s,
 	size_t i, n = 0;
 	int rc = bk_groups_list(s, group, out, f);
 
+	if (rc == 0 && out->len > BK_SNAPSHOT_MIN)
+		rc = bk_groups_cached(ctx, s, out, f);
 	for (i = 0; rc != -1 && i < out->len; i++) {
-		rc = bk_group_read(ctx, s, out, &out->run[i], f);
+		rc = 0;
+		if (out->run[i].member == NULL) {
+			out->fetched++;
+			rc = bk_group_read(ctx, s, out, &out->run[i], f);
+		}
 		if (rc == 0 && n++ != i) {
 			out->run[n - 1] = out->run[i];
 			out->run[i].member = NULL;

@@ -50,9 +50,10 @@ struct bk_groups {
 	struct bk_group_run *run;
 	size_t len, size;
 	uint64_t unreadable;		/* logged and left out */
+	size_t fetched;			/* read one by one */
 };
 
-#define BK_GROUPS_INIT { NULL, 0, 0, 0 }
+#define BK_GROUPS_INIT { NULL, 0, 0, 0, 0 }
 
 /*
  * The runs of ${group} (NULL: of all groups) as their keys tell them: without
@@ -68,9 +69,32 @@ int bk_groups_list(struct bk_store *s, const char *group,
 int bk_group_read(const struct bk_ctx *ctx, struct bk_store *s,
     struct bk_groups *g, struct bk_group_run *run, struct bk_fault *f);
 
-/* Both for all runs; those that cannot be read are left out.  0 or -1. */
+/*
+ * Both for all runs; those that cannot be read are left out.  Where they are
+ * many they come from the newest .bk/list/group-<ulid>.json, a cache whose
+ * lines are the objects of runs: keys are immutable, so that what it has of a
+ * listed key is the object.  0 or -1.
+ */
 int bk_groups_read(const struct bk_ctx *ctx, struct bk_store *s,
     const char *group, struct bk_groups *out, struct bk_fault *f);
 void bk_groups_release(struct bk_groups *g);
+
+/* Write that cache of ${g} and remove the older ones but for the last. */
+int bk_groups_cache(const struct bk_ctx *ctx, struct bk_store *s,
+    const struct bk_groups *g, struct bk_fault *f);
+
+/*
+ * For it: take the run of object ${o} where ${g} lists it and has not read it.
+ * 0, also where not; -1 with ${f} set (65: it is damaged).
+ */
+int bk_groups_take(struct bk_groups *g, const json_t *o, struct bk_fault *f);
+
+/* Fill ${g} as far as the newest cache goes.  0 or -1. */
+int bk_groups_cached(const struct bk_ctx *ctx, struct bk_store *s,
+    struct bk_groups *g, struct bk_fault *f);
+
+/* The object of a run, a new reference; NULL with ${f} set (74). */
+json_t *bk_group_object(const char *group, const char *run, int64_t time,
+    const json_t *members, struct bk_fault *f);
 
 #endif
