@@ -1,4 +1,5 @@
 load helper
+load supervise
 
 setup() {
 	own_store
@@ -6,6 +7,7 @@ setup() {
 }
 
 teardown() {
+	supervise_teardown
 	! mountpoint -q "$BATS_TEST_TMPDIR/in" || umount "$BATS_TEST_TMPDIR/in"
 	[ -z "${pid:-}" ] || { kill -KILL "$pid"; wait "$pid"; } 2>/dev/null || true
 }
@@ -309,6 +311,27 @@ for i in range(300):
 	umount in
 	[ "$n" -eq 0 ]
 	[ "$(records | wc -l)" -eq 2 ]
+}
+
+@test "as a job of the supervisor, woken by what is put there" {
+	cat > bk.conf <<-END
+	state = "$PWD/state"
+	store "offsite" { url = "$S" }
+	END
+	export BK_CONF=$PWD/bk.conf
+	job spool <<-END
+	watch = "$PWD/in"
+	settle = "100ms"
+	run = { "bk-spool --once $PWD/in @offsite" }
+	END
+	daemon -vv
+	await logged 'spool.: ready'
+	echo 1 | put a
+	await test ! -e in/a
+	echo 2 | put b
+	await test ! -e in/b
+	[ "$(records | wc -l)" -eq 2 ]
+	ends 0
 }
 
 @test "a reader of records that goes away: what is stored is removed, the rest stays" {
