@@ -2,6 +2,8 @@
  * bk-bundle: what a restore to a moment needs, as a plan with links, as a
  * tarball, or as a stored tarball with one link.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -18,6 +20,7 @@
 #define LINKS_S (24 * 3600)
 #define LINKS_MAX_S (7 * 24 * 3600)	/* of S3's signature version 4 */
 #define UNDO_MAX 64
+#define LINK_MAX 65536
 
 enum { NAME = 256, AT, QUERY, LINKS, UPLOAD, DOWNLOAD, FETCH, CA, UNDO,
 	ARCHIVE, TIMEOUT };
@@ -29,7 +32,7 @@ static const struct bk_opt opts[] = {
 	{ LINKS, "links", "DURATION", "links are good for so long (24h)", 0 },
 	{ UPLOAD, "upload", NULL, "store the tarball and print a link", 0 },
 	{ DOWNLOAD, "download", NULL, "write the tarball to standard output", 0 },
-	{ FETCH, "fetch", "LINK", "write what the link gives to standard output", 0 },
+	{ FETCH, "fetch", "LINK|FILE", "write to standard output what a link gives", 0 },
 	{ CA, "ca", "FILE", "certificates that the link's host is trusted by", 0 },
 	{ UNDO, "undo", ".EXT=COMMAND", "undo a pipe filter; may be repeated", BK_OPT_MANY },
 	{ ARCHIVE, "archive", "keep", "in the tarball: leave archive_mode as it was", 0 },
@@ -143,6 +146,48 @@ write_out(void *arg, const void *p, size_t n, struct bk_fault *f)
 	return bk_write_all(STDOUT_FILENO, p, n, "standard output", f);
 }
 
+/* The link that ${arg} is, or that a file of this name has: what --upload printed. */
+static int
+read_link(const char *arg, struct bk_buf *link, struct bk_fault *f)
+{
+	char text[LINK_MAX];
+	const char *url = NULL;
+	json_t *o = NULL;
+	ssize_t n = -1;
+	int fd, rc = -1;
+
+	if (strstr(arg, "://") != NULL)
+		return bk_buf_adds(link, arg, f);
+	fd = strcmp(arg, "-") == 0 ? STDIN_FILENO :
+	    open(arg, O_RDONLY | O_CLOEXEC);
+	if (fd == -1)
+		return bk_fault_errno(f, 0, errno, "cannot open '%s'", arg);
+	n = bk_read_full(fd, text, sizeof(text), arg, f);
+	if (fd != STDIN_FILENO)
+		close(fd);
+	if (n >= 0 && (o = bk_json_parse(text, (size_t)n, arg, f)) != NULL) {
+		url = bk_json_get_text(o, "link");
+		rc = url != NULL ? bk_buf_adds(link, url, f) :
+		    bk_fault_set(f, BK_DATA, "'%s' is not what --upload printed",
+		    arg);
+	}
+	json_decref(o);
+	return rc;
+}
+
+static int
+fetch(const struct args *a, struct bk_fault *f)
+{
+	struct bk_buf link = BK_BUF_INIT(LINK_MAX);
+	int rc = read_link(a->fetch, &link, f);
+
+	if (rc == 0)
+		rc = bk_link_get(bk_ctx, link.p, a->ca, a->how.deadline,
+		    write_out, NULL, f);
+	bk_buf_wipe(&link);
+	return rc;
+}
+
 static int
 write_put(void *arg, const void *p, size_t n, struct bk_fault *f)
 {
@@ -248,8 +293,7 @@ main(int argc, char *argv[])
 	bk_init(&prog, argc, argv);
 	parse(&a);
 	if (bk_stop_catch(&f) == 0)
-		(void)(a.fetch != NULL ? bk_link_get(bk_ctx, a.fetch, a.ca,
-		    a.how.deadline, write_out, NULL, &f) : run(&a, &f));
+		(void)(a.fetch != NULL ? fetch(&a, &f) : run(&a, &f));
 	bk_query_free(a.query);
 	return bk_exit(&f);
 }

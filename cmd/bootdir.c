@@ -115,7 +115,7 @@ bk_bootmark_write(const struct bk_bootmark *m, const json_t *of,
 	int fd = -1, rc = -1;
 
 	if (o == NULL || (of != NULL && json_object_set(o, "of",
-	    json_incref((json_t *)(uintptr_t)of)) == -1)) {
+	    (json_t *)(uintptr_t)of) == -1)) {
 		bk_fault_set(f, BK_IO, "out of memory");
 		goto out;
 	}

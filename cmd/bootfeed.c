@@ -266,6 +266,23 @@ pump(struct bk_bootfeed *s, struct bk_child *c, struct bk_fault *f)
 	return rc == BK_END ? 0 : -1;
 }
 
+/* Is the bundle a link, or a file that has one, and not the tarball? */
+static bool
+is_link(const char *bundle)
+{
+	char first = '\0';
+	int fd;
+
+	if (strstr(bundle, "://") != NULL)
+		return true;
+	if ((fd = open(bundle, O_RDONLY | O_CLOEXEC)) == -1)
+		return false;
+	if (read(fd, &first, 1) != 1)
+		first = '\0';
+	close(fd);
+	return first == '{';
+}
+
 /* The tarball of the bundle as a stream; its reading end. */
 static struct bk_child *
 open_bundle(const struct bk_bootfeed *s, int *fd, struct bk_fault *f)
@@ -276,7 +293,7 @@ open_bundle(const struct bk_bootfeed *s, int *fd, struct bk_fault *f)
 	struct bk_child_spec spec = { .in = -1, .deadline = s->deadline,
 		.flags = BK_CHILD_OUT | BK_CHILD_FULLENV };
 	struct bk_child *c = NULL;
-	bool link = strstr(s->bundle, "://") != NULL;
+	bool link = is_link(s->bundle);
 
 	if (own(&a, "bk-dump", f) == 0 && bk_argv_all(&a, dump, f) == 0 &&
 	    (link ? own(&a, "bk-bundle", f) : bk_argv_add(&a, "cat", f)) == 0 &&

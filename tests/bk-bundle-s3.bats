@@ -59,8 +59,12 @@ bare() { env -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY -u AWS_ENDPOINT_URL "
 	link=$(of up 'o["link"]')
 	home=${PGDATA%/data}
 	mkdir "$home/to"
-	bare bk-boot --data-dir "$home/to/data" --bundle "$link" -- touch ran
+	bare bk-boot --data-dir "$home/to/data" --bundle up -- touch ran
 	[ -e ran ]
+	bare bk-boot --data-dir "$home/to/again" --bundle "$link"
+	diff -rq "$home/to/data" "$home/to/again" | grep -v 'bk-boot differ' > differ || true
+	[ ! -s differ ]
+	bare bk-bundle --fetch - < up | cmp - <(bare curl -sf "$link")
 	[ "$(id -u)" -ne 0 ] || chown "$(stat -c %u "$PGDATA")" "$home/to"
 	as_pg "$PGBIN/pg_ctl" -s -w -t 60 -D "$home/to/data" -l "$home/to/log" \
 	    -o "-c fsync=off -c port=5498 -c listen_addresses= -c unix_socket_directories=$home/to" \
