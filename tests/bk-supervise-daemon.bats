@@ -204,10 +204,10 @@ for s in many:
 	LD_PRELOAD=$so FAKETIME_TIMESTAMP_FILE=$PWD/clock FAKETIME_NO_CACHE=1 \
 	    DONT_FAKE_MONOTONIC=1 TZ=UTC bk-supervise > out 2> log 3>&- &
 	pid=$!
-	await has app committed 1
+	await seen app 1
 	echo '@2026-03-14 12:00:00' > clock
 	kill -HUP "$pid"
-	await has app committed 2
+	await seen app 2
 	[ "$(events app missed)" -eq 3 ]
 	echo '@2026-03-14 01:00:00' > clock
 	kill -HUP "$pid"
@@ -216,7 +216,7 @@ for s in many:
 	[ "$(ran app)" -eq 2 ]
 	echo '@2019-01-01 12:00:00' > clock
 	kill -HUP "$pid"
-	await has app committed 3
+	await seen app 3
 	ends 0
 }
 
@@ -267,7 +267,7 @@ while True:
 	[ "$before" = "$(grep ^voluntary "/proc/$pid/status")" ]
 	rss=$(awk '/^VmRSS/ { print $2 }' "/proc/$pid/status")
 	echo "resident: $rss kB"
-	[ "$rss" -lt 4096 ]
+	case $B in *-address*) ;; *) [ "$rss" -lt 4096 ] ;; esac
 	ends 0
 }
 

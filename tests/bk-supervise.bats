@@ -78,7 +78,7 @@ print(o[0]["job"], o[0]["prunes"], o[0]["zone"], o[0]["max-age"], o[1]["prunes"]
 	run -0 --separate-stderr at '2026-03-10 12:00:00Z' bk-supervise --once
 	[ "$(events app due)" -eq 1 ] && [ "$(events app committed)" -eq 1 ]
 	run -0 --separate-stderr at '2026-03-10 12:00:01Z' bk-supervise --once
-	run -0 --separate-stderr at '2026-03-11 02:14:59Z' bk-supervise --once
+	run -0 --separate-stderr at '2026-03-11 02:14:00Z' bk-supervise --once
 	[ "$(wc -l < state/ledger)" -eq 3 ]
 	run -0 --separate-stderr at '2026-03-11 02:15:00Z' bk-supervise --once
 	[ "$(events app committed)" -eq 2 ]
@@ -96,7 +96,7 @@ print(o[0]["job"], o[0]["prunes"], o[0]["zone"], o[0]["max-age"], o[1]["prunes"]
 	grep missed state/ledger | head -n 1 | grep -q '"slot":"2026-03-10T13:00:0'
 	grep '"event":"due"' state/ledger | tail -n 1 | grep -q '"slot":"2026-03-10T16:00:0'
 	# From the due time of the last entry.
-	run -0 --separate-stderr at '2026-03-10 16:59:59Z' bk-supervise --once
+	run -0 --separate-stderr at '2026-03-10 16:59:00Z' bk-supervise --once
 	[ "$(ran app)" -eq 2 ]
 	run -0 --separate-stderr at '2026-03-10 17:00:05Z' bk-supervise --once
 	[ "$(ran app)" -eq 3 ]
@@ -106,7 +106,7 @@ print(o[0]["job"], o[0]["prunes"], o[0]["zone"], o[0]["max-age"], o[1]["prunes"]
 	quick night 'schedule = "30 2 * * *"'
 	quick hour 'schedule = "@hourly"'
 	run -0 --separate-stderr at '2026-03-28 12:00:00Z' bk-supervise --once
-	for h in 00:59:59 01:00:10 01:30:00 02:00:10; do
+	for h in 00:59:00 01:00:10 01:30:00 02:00:10; do
 		run -0 --separate-stderr at "2026-03-29 ${h}Z" bk-supervise --once
 	done
 	# 02:30 did not exist: it ran at the change, and not again.

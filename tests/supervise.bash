@@ -39,10 +39,10 @@ ran() {
 	if [ -e "ran-$1" ]; then wc -l < "ran-$1"; else echo 0; fi
 }
 
-# Lines of the ledger of job ${1} with event ${2}.
+# How many lines of the ledger are of job ${1} with event ${2}.
 events() {
-	[ -e state/ledger ] || echo 0
-	grep -sc "\"job\":\"$1\",\"event\":\"$2\"" state/ledger
+	cat state/ledger /dev/null 2> /dev/null |
+	    awk -v want="\"job\":\"$1\",\"event\":\"$2\"" 'index($0, want) { n++ } END { print n + 0 }'
 }
 
 manifests() {
@@ -66,6 +66,11 @@ has() {
 
 logged() {
 	grep -q "$1" log
+}
+
+# The daemon has seen ${2} runs of job ${1} end.
+seen() {
+	[ "$(grep -c "bk-supervise: job '$1': committed" log)" -ge "$2" ]
 }
 
 # Start the daemon, ${pid}, and wait until it listens; its words are in log.
