@@ -3,6 +3,7 @@
 # standby, and of made-up servers of the ages that cannot be had.
 
 load helper
+load wal
 
 setup_file() {
 	export BATS_TEST_TIMEOUT=120
@@ -38,9 +39,6 @@ setup() {
 	R="postgres-base://repl@127.0.0.1:$PGPORT/?checkpoint=fast"
 	printf '%s\n' 'p:w\ canary7731' > repl.pw
 }
-
-# q SQL
-q() { psql -XAtq -v ON_ERROR_STOP=1 -d postgres -c "$1"; }
 
 # A base backup is under way.
 streaming() {
@@ -135,6 +133,19 @@ last() { tail -c 20000 "$1" | grep -ao '{"end".*'; }
 	cat hba > "$PGDATA/pg_hba.conf"
 	q 'SELECT pg_reload_conf()' > /dev/null
 	said 'pg_hba.conf, and reload'
+}
+
+@test "a server without room for it" {
+	restart_with "max_wal_senders = 0" "wal_level = minimal" "archive_mode = off"
+	run -78 --separate-stderr bk-dump "$U"
+	restart_with "max_wal_senders = 1" "wal_level = replica"
+	said 'wal_level = replica, and restart'
+	bk-dump "$U&max-rate=1M" > /dev/null 2>&1 3>&- &
+	streaming
+	run -69 --separate-stderr bk-dump "$U"
+	kill "$!"
+	said 'a greater max_wal_senders'
+	restart_with "max_wal_senders = 10"
 }
 
 @test "a rate, a time limit, and nothing is stored of what it cut" {

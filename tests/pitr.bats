@@ -62,13 +62,14 @@ id_of() { sed -n '1s/.*"id":"\([^"]*\)".*/\1/p' "$1"; }
 	moment=$(commit 2)
 	commit 3 > /dev/null
 	pushed
-	bk-restore "$S" --name app --at "$moment" --into "$home/to/data" --start > line
+	bk-restore -v "$S" --name app --at "$moment" --into "$home/to/data" --start > line
 	grep '"end":"target"' line
 	begin "$home/to/data"
 	rows '1 2'
 	[ "$(there 'SHOW archive_mode')" = off ]
 	halt
-	bk-list "$S" --name app --at "$moment" | bk-restore --at "$moment" --into "postgres-base://$home/to/other"
+	# As the server's user, and two programs of one pipeline.
+	bk sh -c "bk-list '$S' --name app --at '$moment' | bk-restore --at '$moment' --into 'postgres-base://$home/to/other'"
 	begin "$home/to/other"
 	rows '1 2'
 }

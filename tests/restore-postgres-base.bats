@@ -161,6 +161,24 @@ archived() {
 	done
 }
 
+@test "a directory that a server runs in is not replaced" {
+	run -75 --separate-stderr bk-restore --replace --yes --into "$PGDATA" --restore-command "$fetch" "${maps[@]}" < "$base"
+	said 'stop it first'
+	[ "$(q 'SELECT 1')" = 1 ]
+	[ -z "$(ls -A "$home/to")" ]
+}
+
+@test "killed while the server recovers, the server goes with it" {
+	bk-restore --start --into "$home/to/data" --restore-command "touch $home/to/asked; exec sleep 60" "${maps[@]}" \
+	    < "$base" > out 2> err 3>&- &
+	restore=$!
+	timeout 30 sh -c "until [ -e '$home/to/asked' ]; do :; done"
+	pgrep -f "$home/to/.data.bk-" > /dev/null
+	kill -KILL "$restore"
+	timeout 20 sh -c "while pgrep -f '^[^ ]*postgres -D $home/to/.data.bk-'; do :; done" > /dev/null
+	[ ! -e "$home/to/data" ]
+}
+
 @test "a server that cannot recover leaves nothing, and no process" {
 	run -65 --separate-stderr bk-restore --start --into "$home/to/data" --restore-command false "${maps[@]}" < "$base"
 	said 'the server ended before it had recovered'

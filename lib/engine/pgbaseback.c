@@ -22,6 +22,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "alive.h"
 #include "dirplace.h"
 #include "io.h"
 #include "json.h"
@@ -181,6 +182,22 @@ open_spaces(struct back *b, const json_t *list, unsigned int flags,
 
 /* ---- open, write ---- */
 
+/* A server works in its data directory; what it runs on is not moved aside. */
+static int
+check_idle(const struct back *b, struct bk_fault *f)
+{
+	static const char *const names[] = { "postgres", "postmaster", NULL };
+	struct bk_alive a;
+
+	if (!b->to.holds)
+		return 0;
+	if (bk_alive_in(bk_buf_text(&b->to.place), names, &a, f) == -1)
+		return -1;
+	return a.pid[0] == '\0' ? 0 : bk_fault_set(f, BK_BUSY,
+	    "a server (process %s) runs in '%s': stop it first", a.pid,
+	    bk_buf_text(&b->to.place));
+}
+
 /* The caller's marks take CRC-32C; another checksum is taken here. */
 static int
 open_marks(struct back *b, const json_t *info, struct bk_fault *f)
@@ -212,6 +229,7 @@ bk_pgbase_restore_open(struct bk_restore *r, struct bk_fault *f)
 	if (bk_pgrecovery_check(&b->recovery, req->header, f) == -1 ||
 	    find_owner(b, f) == -1 ||
 	    bk_dirplace_open(&b->to, req->target->path, flags, f) == -1 ||
+	    check_idle(b, f) == -1 ||
 	    open_spaces(b, json_object_get(info, "tablespaces"), flags, f) == -1 ||
 	    open_marks(b, info, f) == -1)
 		return -1;

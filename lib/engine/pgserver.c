@@ -6,7 +6,8 @@
  *
  * The log is standard error; a shell joins it to standard output, which is
  * the one that is read here.  Credentials of the store reach restore_command
- * through the environment.
+ * through the environment.  A command that the user wrote has a guard
+ * (child.h), and so has the server that runs one.
  */
 #include <sys/stat.h>
 
@@ -273,12 +274,38 @@ arguments(struct run *r, struct bk_fault *f)
 	return 0;
 }
 
+/* Fast shutdown: INT to the postmaster, which a guard is the parent of. */
+static int
+interrupt(const struct run *r, struct bk_fault *f)
+{
+	char path[PATH_MAX + 32], text[32];
+	struct bk_fault bad = BK_FAULT_INIT;
+	struct stat st;
+	ssize_t n = -1;
+	long pid = 0;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/pid", r->priv);
+	if ((fd = open(path, O_RDONLY | O_CLOEXEC)) != -1) {
+		n = bk_read_full(fd, text, sizeof(text) - 1, path, &bad);
+		close(fd);
+	}
+	if (n > 0) {
+		text[n] = '\0';
+		pid = strtol(text, NULL, 10);
+	}
+	/* The file is the server's user's: so must be what is ended by it. */
+	snprintf(path, sizeof(path), "/proc/%ld", pid);
+	return pid > 1 && stat(path, &st) == 0 && st.st_uid == r->st.st_uid &&
+	    kill((pid_t)pid, SIGINT) == 0 ? 0 : bk_fault_set(f, BK_IO, "cannot stop the server");
+}
+
 /* It is to end by itself, cleanly. */
 static int
 stop(struct run *r, struct bk_fault *f)
 {
-	if (kill(bk_child_pid(r->child), SIGINT) == -1)
-		return bk_fault_errno(f, BK_IO, errno, "cannot stop the server");
+	if (interrupt(r, f) == -1)
+		return -1;
 	return follow(r, true, f) == -1 ? -1 :
 	    bk_child_finish(r->child, NULL, NULL, f);
 }
@@ -306,6 +333,7 @@ bk_pgserver_recover(const struct bk_ctx *ctx, const char *dir, int version,
     int64_t deadline, struct bk_pgreached *out, struct bk_fault *f)
 {
 	struct run *r = calloc(1, sizeof(*r));
+	struct bk_fault ignored = BK_FAULT_INIT;
 	int rc = -1;
 
 	if (r == NULL)
@@ -321,7 +349,7 @@ bk_pgserver_recover(const struct bk_ctx *ctx, const char *dir, int version,
 		rc = run(r, deadline, f);
 	/* INT first, so that it leaves no shared memory. */
 	if (r->child != NULL && bk_child_status(r->child) == -1)
-		(void)kill(bk_child_pid(r->child), SIGINT);
+		(void)interrupt(r, &ignored);
 	bk_child_stop(r->child, 30000);
 	drop_private(r);
 	bk_argv_release(&r->a);

@@ -1,11 +1,13 @@
 /*
- * What is read as it passes: tar, pg_dump's archive, completeness marks.  The
+ * What is read as it passes: tar, what PostgreSQL sends, completeness marks.  The
  * first byte says which.  The answer must not depend on where the bytes are
  * cut into pieces.
  */
 #include "fuzz.h"
 #include "marks.h"
 #include "pgarchive.h"
+#include "pgbase.h"
+#include "pgbasefeed.h"
 #include "tar.h"
 #include "tarcheck.h"
 
@@ -49,6 +51,31 @@ archive(const uint8_t *p, size_t n, size_t piece, struct bk_fault *f)
 }
 
 static int
+nowhere(void *arg, const void *p, size_t n, struct bk_fault *f)
+{
+	(void)arg;
+	(void)p;
+	(void)n;
+	(void)f;
+	return 0;
+}
+
+/* An archive as PostgreSQL sends it for a tablespace. */
+static int
+feed(const uint8_t *p, size_t n, size_t piece, struct bk_fault *f)
+{
+	struct bk_pgbasefeed b = { .tar = bk_pgbasetar_new(nowhere, NULL, f),
+		.fd = -1 };
+	int rc = bk_pgbasefeed_archive(&b, "16384", f);
+
+	for (; rc == 0 && n > 0; p += piece, n -= piece)
+		rc = bk_pgbasefeed_data(&b, p, piece = piece < n ? piece : n, f);
+	rc = rc == 0 ? bk_pgbasetar_end(b.tar, f) : rc;
+	bk_pgbasetar_free(b.tar);
+	return rc;
+}
+
+static int
 marks(struct bk_marks *m, const uint8_t *p, size_t n, size_t piece,
     struct bk_fault *f)
 {
@@ -74,6 +101,9 @@ one(uint8_t kind, const uint8_t *p, size_t n, size_t piece)
 	case 'c': rc = marks(bk_marks_pg_custom(&f), p, n, piece, &f); break;
 	case 'p': rc = marks(bk_marks_pg_plain(&f), p, n, piece, &f); break;
 	case 'A': rc = marks(bk_marks_pg_all(&f), p, n, piece, &f); break;
+	case 'B': rc = marks(bk_marks_pg_base(BK_PGSUM_CRC32C, &f), p, n,
+	    piece, &f); break;
+	case 'F': rc = feed(p, n, piece, &f); break;
 	case 's': rc = marks(bk_marks_pg_sql(&f), p, n, piece, &f); break;
 	case 'm': rc = marks(bk_marks_mysql(&f), p, n, piece, &f); break;
 	case 'l': rc = marks(bk_marks_sqlite(&f), p, n, piece, &f); break;
