@@ -400,7 +400,7 @@ main(int argc, char *argv[])
 	bk_usage_tells(bk_tell_records);
 	bk_init(&prog, argc, argv);
 	parse(&s, &put, &wal);
-	/* A lease that somebody breaks (spooldir.h) is told by this. */
+	/* A lease that somebody breaks (writers.h) is told by this. */
 	(void)signal(SIGIO, SIG_IGN);
 	if ((put.out = bk_records_writer(STDOUT_FILENO, &f)) != NULL &&
 	    bk_stop_catch(&f) == 0 &&

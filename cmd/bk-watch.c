@@ -14,9 +14,11 @@
  * tried again.
  */
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -32,6 +34,7 @@
 #include "watchact.h"
 #include "watchset.h"
 #include "when.h"
+#include "writers.h"
 
 #define QUIET_MS 2000
 #define LONGEST 30			/* times the quiet: a change is put off */
@@ -56,6 +59,7 @@ struct unit {
 	const char *path;
 	struct bk_settle settle;
 	bool sure;			/* changed, however it looks */
+	bool unsure;			/* whether it is open: events were lost */
 	struct bk_look seen;		/* as it was last told of */
 };
 
@@ -212,6 +216,29 @@ tell(struct watch *w, const struct unit *u, struct bk_fault *f)
 	return 0;
 }
 
+/*
+ * Events were lost, and ${u} is open for writing somewhere.  Since that cannot be
+ * known on all file systems, it is waited with for a time only; a writer who
+ * lives is heard of by then.
+ */
+static bool
+still_open(const struct watch *w, struct unit *u)
+{
+	struct stat st;
+	bool open_yet;
+	int fd;
+
+	if (!u->unsure || w->now >= u->settle.first + w->rule.longest)
+		return false;
+	fd = open(u->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd == -1)
+		return false;
+	open_yet = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+	    bk_has_writers(fd);
+	(void)close(fd);
+	return open_yet;
+}
+
 /* ${u} is due: tell of it, if it is another one than before. */
 static int
 take_due(struct watch *w, struct unit *u, struct bk_fault *f)
@@ -219,6 +246,11 @@ take_due(struct watch *w, struct unit *u, struct bk_fault *f)
 	struct bk_look look;
 	bool same;
 
+	if (still_open(w, u)) {
+		bk_settle_changed(&u->settle, 0, w->now);
+		return 0;
+	}
+	u->unsure = false;
 	bk_settle_done(&u->settle);
 	bk_look(u->path, &look);
 	same = look.there == u->seen.there && look.sum == u->seen.sum &&
@@ -302,6 +334,7 @@ rebuild(struct watch *w, struct bk_fault *f)
 	for (i = 0; i < w->n; i++) {
 		u = &w->units[i];
 		bk_settle_lost(&u->settle);
+		u->unsure = true;
 		bk_look(u->path, &look);
 		if (look.there != u->seen.there || look.sum != u->seen.sum)
 			bk_settle_changed(&u->settle, 0, w->now);
@@ -419,6 +452,8 @@ main(int argc, char *argv[])
 
 	bk_init(&prog, argc, argv);
 	parse(&w, &paths);
+	/* A lease that somebody breaks (writers.h) is told by this. */
+	(void)signal(SIGIO, SIG_IGN);
 	if ((w.units = calloc(w.n, sizeof(*w.units))) == NULL)
 		(void)bk_fault_set(&f, BK_IO, "out of memory");
 	for (i = 0; w.units != NULL && i < w.n; i++)

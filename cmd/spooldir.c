@@ -395,19 +395,6 @@ bk_spooldir_same(const struct bk_spool_file *file, int fd)
 }
 
 bool
-bk_spooldir_writing(int fd)
-{
-	/*
-	 * A lease for reading is refused while anybody writes (fcntl(2)).  Who
-	 * may not ask, for not owning the file, is told nothing.
-	 */
-	if (fcntl(fd, F_SETLEASE, F_RDLCK) == -1)
-		return errno == EAGAIN;
-	(void)fcntl(fd, F_SETLEASE, F_UNLCK);
-	return false;
-}
-
-bool
 bk_spooldir_aside(struct bk_spooldir *d, const struct bk_spool_file *file,
     int64_t now)
 {

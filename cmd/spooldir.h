@@ -59,9 +59,6 @@ int bk_spooldir_file(struct bk_spooldir *d, const struct bk_spool_file *file,
 /* Is what ${fd} has open still as ${file} says? */
 bool bk_spooldir_same(const struct bk_spool_file *file, int fd);
 
-/* Is it open for writing somewhere, as far as the kernel tells? */
-bool bk_spooldir_writing(int fd);
-
 /*
  * ${file} cannot be uploaded as it is: leave it alone for a while, longer each
  * time, or until it changes.  Is this the first time?

@@ -19,6 +19,7 @@
 #include "spoolname.h"
 #include "spoolput.h"
 #include "tags.h"
+#include "writers.h"
 
 #define BLOCK (256 * 1024)
 #define THREADS 2
@@ -146,7 +147,7 @@ copy(struct way *w, struct bk_fault *f)
 		bk_progress(want);
 	}
 	if (left > 0 || !bk_spooldir_same(w->file, w->fd) ||
-	    (w->o->on_close && bk_spooldir_writing(w->fd))) {
+	    (w->o->on_close && bk_has_writers(w->fd))) {
 		(void)bk_fault_set(f, BK_DATA, "'%s' changed while it was read",
 		    w->file->name);
 		return BK_SPOOL_LEFT;
@@ -255,7 +256,7 @@ send_open(struct way *w, struct bk_fault *f)
 		(void)bk_fault_set(f, BK_DATA, "'%s' is empty", w->file->name);
 		return BK_SPOOL_LEFT;
 	}
-	if (w->o->on_close && bk_spooldir_writing(w->fd)) {
+	if (w->o->on_close && bk_has_writers(w->fd)) {
 		(void)bk_fault_set(f, BK_BUSY, "'%s' is open for writing",
 		    w->file->name);
 		return BK_SPOOL_LEFT;

@@ -16,6 +16,7 @@
 #include "spoolwal.h"
 #include "ulid.h"
 #include "walhead.h"
+#include "writers.h"
 
 static int
 open_store(struct bk_spool_wal *o, struct bk_fault *f)
@@ -158,7 +159,7 @@ send_path(struct bk_spool_wal *o, const struct bk_spooldir *d,
 		return -1;
 	if (bk_wal_source_open(&src, path, text ? o->system : 0, f) == -1)
 		goto out;
-	if (bk_spooldir_writing(src.fd)) {
+	if (bk_has_writers(src.fd)) {
 		(void)bk_fault_set(f, BK_BUSY, "'%s' is open for writing",
 		    n->file);
 		goto out;

@@ -93,6 +93,34 @@ ended() {
 	[ "$(jq .bytes <<< "$line")" = 4 ]
 }
 
+@test "open for writing since before anything was watched there" {
+	watching --settle 50ms d/f
+	# The directory and what is first written, in one go.
+	kill -STOP "$pid"
+	mkdir d
+	exec 8> d/f
+	echo a >&8
+	kill -CONT "$pid"
+	silent 0.6
+	# From here on it is heard of, and waited for without limit.
+	echo b >&8
+	silent 1.8
+	exec 8>&-
+	next settled
+	[ "$(jq .bytes <<< "$line")" = 4 ]
+	# One who only holds it open delays it, and no more.
+	rm -r d
+	kill -STOP "$pid"
+	mkdir d
+	exec 8> d/f
+	echo abc >&8
+	kill -CONT "$pid"
+	silent 0.6
+	next settled
+	[ "$(jq .bytes <<< "$line")" = 4 ]
+	exec 8>&-
+}
+
 @test "directories that are not there, go, and are made again, at any level" {
 	watching --settle 50ms a/b/c/f
 	mkdir -p a/b/c
