@@ -242,7 +242,7 @@ print($2)" "$1"; }
 
 @test "wrong usage" {
 	for o in "" "--name app --upload --download" "--name app --links 8d" "--name app --archive no" \
-	    "--fetch x --name app" "--fetch x" "--name app --ca x" "--name app --at yesterday" \
+	    "--fetch x --name app" "--fetch http:///x" "--name app --ca x" "--name app --at yesterday" \
 	    "--name app --query {" "--name app a b"; do
 		# shellcheck disable=SC2086
 		BK_STORE=$S run -64 bash -c "bk-bundle $o > out"

@@ -172,6 +172,16 @@ property() {
 	[ ! -e s ]
 }
 
+@test "--check looks at the state directory, and changes nothing" {
+	bk-dump --check "$U" > o
+	[ ! -e state ]
+	bk-dump --check --store "$S" "$U" > o
+	[ ! -e state ]
+	run -66 --separate-stderr bk-dump --check "files://$PWD/src?parent=auto&state=$PWD/no/where"
+	said "cannot keep a state in"
+	run -64 bk-dump --check "files://$PWD/src?parent=auto"
+}
+
 @test "two stores: the parent is in both" {
 	mkdir store2
 	echo 1 > src/f

@@ -57,7 +57,7 @@ asked(const struct bk_dump_req *req, struct bk_full_every *every,
 	    full == NULL && !stores)
 		return 0;
 	if (parent == NULL || strcmp(parent, "auto") != 0 ||
-	    bk_uri_opt(req->uri, "state") == NULL || !stores)
+	    bk_uri_opt(req->uri, "state") == NULL || (!stores && !req->check))
 		return bk_fault_set(f, BK_USAGE,
 		    "an increment wants all of ?parent=auto, state=DIR, and --store URL");
 	return full != NULL && bk_full_every_parse(full, every, f) == -1 ?
@@ -111,6 +111,8 @@ bk_filesincr_open(struct bk_filesincr *k, struct bk_dump *d,
 	if ((rc = asked(d->req, &every, f)) != 1)
 		return rc;
 	k->dir = bk_uri_opt(d->req->uri, "state");
+	if (d->req->check)
+		return bk_filesstate_check(k->dir, f);
 	if (selection(d->req, chosen, f) == -1 || (chosen[0] != '\0' &&
 	    bk_json_set_text(d->info, "selection", chosen, f) == -1) ||
 	    bk_filesstate_dir(k->dir, f) == -1 ||

@@ -278,14 +278,40 @@ out:
 	return rc;
 }
 
+static int
+absolute(const char *dir, struct bk_fault *f)
+{
+	return dir[0] == '/' ? 0 : bk_fault_set(f, BK_USAGE,
+	    "state=%.200s: want an absolute path", dir);
+}
+
+int
+bk_filesstate_check(const char *dir, struct bk_fault *f)
+{
+	struct bk_buf above = BK_BUF_INIT(PATH_MAX);
+	const char *slash = strrchr(dir, '/');
+	const char *look = dir;
+	int rc = absolute(dir, f);
+
+	if (rc == 0 && access(dir, F_OK) == -1 && errno == ENOENT) {
+		rc = bk_buf_add(&above, dir, slash == dir ? 1 :
+		    (size_t)(slash - dir), f);
+		look = bk_buf_text(&above);
+	}
+	if (rc == 0 && access(look, W_OK | X_OK) == -1)
+		rc = bk_fault_errno(f, 0, errno, "cannot keep a state in '%s'",
+		    dir);
+	bk_buf_release(&above);
+	return rc;
+}
+
 int
 bk_filesstate_dir(const char *dir, struct bk_fault *f)
 {
 	struct stat st;
 
-	if (dir[0] != '/')
-		return bk_fault_set(f, BK_USAGE,
-		    "state=%.200s: want an absolute path", dir);
+	if (absolute(dir, f) == -1)
+		return -1;
 	if (mkdir(dir, 0700) == -1 && errno != EEXIST)
 		return bk_fault_errno(f, 0, errno, "cannot create '%s'", dir);
 	if (stat(dir, &st) == -1)

@@ -17,6 +17,9 @@
 /* Make directory ${dir} where it is not there.  0 or -1. */
 int bk_filesstate_dir(const char *dir, struct bk_fault *f);
 
+/* Could it be used, or made?  Changes nothing.  0 or -1. */
+int bk_filesstate_check(const char *dir, struct bk_fault *f);
+
 /* Is state ${hash} in ${dir}? */
 bool bk_filesstate_held(const char *dir, const char *hash);
 
