@@ -28,7 +28,7 @@ setup() {
 
 teardown() {
 	supervise_teardown
-	[ -z "$others" ] || kill -KILL $others 2> /dev/null || true
+	[ -z "$others" ] || kill -KILL "$others" $(pgrep -P "$others") 2> /dev/null || true
 }
 
 ask_redis() { timeout 20 redis-cli -s "$REDISSOCK" "$@"; }
