@@ -58,7 +58,9 @@ names() { bk-list --plain "$S" | sed 's/.*"name":"\([^"]*\)".*/\1/' | sort | uni
 	# db's rule is known by now.
 	prune 0 --name www --keep-last 3
 	[ "$(cat deleted)" = "www $(id www 1)" ]
-	prune 0 --name db --keep-last 1
+	# A plan tells with which run it goes, and does what it tells.
+	bk-prune --name db --keep-last 1 --dry-run "$S" > dry
+	prune 0 --plan dry
 	[ "$(cat deleted)" = "db $(id db 1)" ]
 	[ "$(names)" = " 3 db 3 www " ]
 	prune 0 --name db --keep-last 1
