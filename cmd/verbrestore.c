@@ -30,9 +30,11 @@ is_url(const char *word)
 static bool
 takes_next(const char *word)
 {
-	static const char *const options[] = { "--at", "--group", "--id", "--into",
-		"--jobs", "--name", "--source-env", "--spool", "--store",
-		"--timeout", "--undo", "--config", "-j", "-n" };
+	static const char *const options[] = { "--archive", "--at", "--config",
+		"--group", "--id", "--into", "--jobs", "--lsn", "--name",
+		"--owner", "--replica-of", "--restore-command",
+		"--restore-point", "--source-env", "--spool", "--store",
+		"--tablespace", "--timeline", "--timeout", "--undo", "-j", "-n" };
 	size_t i;
 
 	for (i = 0; i < sizeof(options) / sizeof(options[0]); i++)

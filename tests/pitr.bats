@@ -62,7 +62,7 @@ id_of() { sed -n '1s/.*"id":"\([^"]*\)".*/\1/p' "$1"; }
 	moment=$(commit 2)
 	commit 3 > /dev/null
 	pushed
-	bk-restore -v "$S" --name app --at "$moment" --into "$home/to/data" --start > line
+	command bk restore "$S" --name app --at "$moment" --owner "$(stat -c %U "$PGDATA")" --into "$home/to/data" --start > line
 	grep '"end":"target"' line
 	begin "$home/to/data"
 	rows '1 2'
