@@ -48,3 +48,19 @@ teardown() {
 		bk-get "$S" --id "$id" | bk-compress -d > /dev/null
 	done
 }
+
+@test "half a year on a fake clock" {
+	mkfifo up
+	for j in 'night 30 2 * * *' 'day @every 11h' 'week @weekly'; do
+		job "${j%% *}" <<-END
+		schedule = "${j#* }"
+		source = "exec:"
+		command = { "sh", "-c", "[ -z \"\$CRASH\" ] || { echo > $PWD/up; sleep 600; }; cat state/ledger" }
+		store = "one"
+		retry = 0
+		END
+	done
+	run python3 "$root/tests/simulate.py" "$RANDOM" 26
+	echo "$output"
+	[ "$status" -eq 0 ]
+}
