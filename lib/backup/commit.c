@@ -18,7 +18,7 @@
 #include "commit.h"
 #include "hash.h"
 #include "json.h"
-#include "needs.h"
+#include "requires.h"
 #include "note.h"
 #include "when.h"
 
@@ -423,7 +423,7 @@ orphan(const struct bk_commit *c, struct bk_record *rec, const char *what,
  * on.
  */
 static int
-look_again(const struct bk_commit *c, struct bk_needs *needs,
+look_again(const struct bk_commit *c, struct bk_requires *needs,
     struct bk_record *rec, struct bk_fault *f)
 {
 	const char *missing;
@@ -431,7 +431,7 @@ look_again(const struct bk_commit *c, struct bk_needs *needs,
 
 	if (rc == 0)
 		return orphan(c, rec, "its parent", rec->parent, f);
-	if (rc == 1 && needs != NULL && (rc = bk_needs_look(needs, c->store,
+	if (rc == 1 && needs != NULL && (rc = bk_requires_look(needs, c->store,
 	    true, &missing, f)) == 0)
 		return orphan(c, rec, "the log that it requires", missing, f);
 	if (rc == 1)
@@ -447,14 +447,14 @@ bk_commit_finish(struct bk_commit *c, const json_t *end, const char *sha256,
 {
 	struct bk_buf text = BK_BUF_INIT(BK_LINE_MAX);
 	json_t *o = json_object(), *e = json_deep_copy(end);
-	struct bk_needs *needs = NULL;
+	struct bk_requires *needs = NULL;
 	int rc = -1;
 
 	if (check_age(c, f) == -1 || check_stages(c, end, sha256, f) == -1 ||
 	    check_parent(c->store, c->plan->header, f) == -1 ||
-	    bk_needs_new(json_object_get(e, "requires"),
+	    bk_requires_new(json_object_get(e, "requires"),
 	    bk_json_get_text(c->plan->header, "name"), &needs, f) == -1 ||
-	    (needs != NULL && bk_needs_wait(c->ctx, needs, c->store,
+	    (needs != NULL && bk_requires_wait(c->ctx, needs, c->store,
 	    c->plan->require_ms, f) == -1) ||
 	    fill(o, c, e, sha256, f) == -1 ||
 	    bk_record_from(json_incref(o), rec, f) == -1 ||
@@ -467,7 +467,7 @@ bk_commit_finish(struct bk_commit *c, const json_t *end, const char *sha256,
 out:
 	if (rc != 0)
 		bk_record_release(rec);
-	bk_needs_free(needs);
+	bk_requires_free(needs);
 	json_decref(e);
 	json_decref(o);
 	bk_buf_release(&text);

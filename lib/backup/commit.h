@@ -57,7 +57,7 @@ int bk_commit_write(struct bk_commit *c, const void *p, size_t n,
  * the manifest only if absent.  On 0 the backup is listed and ${rec} is its
  * record with "store".  On -1 nothing is listed: refused later than 6 days
  * after the id (65), where the parent has gone, or where what the end line
- * requires (needs.h) did not come in time (65); a manifest write whose reply
+ * requires (requires.h) did not come in time (65); a manifest write whose reply
  * was lost is looked up.  BK_COMMIT_ORPHAN with ${f} set (65), and no ${rec}:
  * it is listed, but either of those went meanwhile, and it is suspect.
  * ${sha256} is the hexadecimal digest of all bytes written, taken by the

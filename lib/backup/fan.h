@@ -36,7 +36,7 @@ int bk_fan_begin(struct bk_fan *fan, json_t *header, bool exact,
 void bk_fan_guard(struct bk_fan *fan, int (*guard)(void *, struct bk_fault *),
     void *arg);
 
-/* After bk_fan_begin: wait ${ms} for what the end line requires (needs.h). */
+/* After bk_fan_begin: wait ${ms} for what the end line requires (requires.h). */
 void bk_fan_require(struct bk_fan *fan, int64_t ms);
 
 /* Payload; ${fan} is a struct bk_fan.  0, or -1: no store is left. */

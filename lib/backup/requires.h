@@ -3,8 +3,8 @@
  * end line's "requires", key prefixes of write-ahead log,
  * "<name>/wal/<system>/<timeline>/<file>-", each of which some key must match.
  */
-#ifndef BK_NEEDS_H
-#define BK_NEEDS_H
+#ifndef BK_REQUIRES_H
+#define BK_REQUIRES_H
 
 #include <jansson.h>
 
@@ -13,29 +13,29 @@
 #include "fault.h"
 #include "store.h"
 
-struct bk_needs;
+struct bk_requires;
 
 /*
  * Of ${requires}, for a backup of ${name}, both borrowed.  *${n} is NULL where
  * nothing is required.  0, or -1 with ${f} set (65): no list of such prefixes,
  * or of another name's log.
  */
-int bk_needs_new(const json_t *requires, const char *name,
-    struct bk_needs **n, struct bk_fault *f);
-void bk_needs_free(struct bk_needs *n);
+int bk_requires_new(const json_t *requires, const char *name,
+    struct bk_requires **n, struct bk_fault *f);
+void bk_requires_free(struct bk_requires *n);
 
 /*
  * Is all of it in ${s}?  1; 0 with *${missing} (borrowed) the first that is
  * not; -1.  What was found once is not looked for again, unless ${anew}.
  */
-int bk_needs_look(struct bk_needs *n, struct bk_store *s, bool anew,
+int bk_requires_look(struct bk_requires *n, struct bk_store *s, bool anew,
     const char **missing, struct bk_fault *f);
 
 /*
  * Wait for it, up to ${ms}.  0, or -1 with ${f} set: 65, one that is missing
  * named, or "stopped" (see struct bk_ctx).
  */
-int bk_needs_wait(const struct bk_ctx *ctx, struct bk_needs *n,
+int bk_requires_wait(const struct bk_ctx *ctx, struct bk_requires *n,
     struct bk_store *s, int64_t ms, struct bk_fault *f);
 
 #endif

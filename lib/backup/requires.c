@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "child.h"
-#include "needs.h"
+#include "requires.h"
 #include "wal.h"
 
 #define MANY (UINT32_C(1) << 20)
@@ -21,7 +21,7 @@ struct need {
 	bool found;
 };
 
-struct bk_needs {
+struct bk_requires {
 	size_t len;
 	struct need v[];
 };
@@ -48,11 +48,11 @@ prefix_ok(const char *p, const char *name)
 }
 
 int
-bk_needs_new(const json_t *requires, const char *name, struct bk_needs **out,
+bk_requires_new(const json_t *requires, const char *name, struct bk_requires **out,
     struct bk_fault *f)
 {
 	size_t i, n = json_array_size(requires);
-	struct bk_needs *ne;
+	struct bk_requires *ne;
 	const char *p;
 
 	*out = NULL;
@@ -65,7 +65,7 @@ bk_needs_new(const json_t *requires, const char *name, struct bk_needs **out,
 	for (i = 0; i < n; i++) {
 		p = json_string_value(json_array_get(requires, i));
 		if (p == NULL || !prefix_ok(p, name)) {
-			bk_needs_free(ne);
+			bk_requires_free(ne);
 			return bk_fault_set(f, BK_DATA, "end line: 'requires' "
 			    "names '%.200s', which is no file of WAL of '%s'",
 			    p != NULL ? p : "?", name);
@@ -82,7 +82,7 @@ bk_needs_new(const json_t *requires, const char *name, struct bk_needs **out,
 }
 
 void
-bk_needs_free(struct bk_needs *n)
+bk_requires_free(struct bk_requires *n)
 {
 	free(n);
 }
@@ -140,7 +140,7 @@ look_dir(struct bk_store *s, struct need *v, struct need *end,
 }
 
 int
-bk_needs_look(struct bk_needs *n, struct bk_store *s, bool anew,
+bk_requires_look(struct bk_requires *n, struct bk_store *s, bool anew,
     const char **missing, struct bk_fault *f)
 {
 	struct need *v = n->v, *end = n->v + n->len;
@@ -171,7 +171,7 @@ nap(const struct bk_ctx *ctx, int64_t ms, struct bk_fault *f)
 }
 
 int
-bk_needs_wait(const struct bk_ctx *ctx, struct bk_needs *n,
+bk_requires_wait(const struct bk_ctx *ctx, struct bk_requires *n,
     struct bk_store *s, int64_t ms, struct bk_fault *f)
 {
 	int64_t left, wait = WAIT_MIN, until = ctx->mono() + ms;
@@ -179,7 +179,7 @@ bk_needs_wait(const struct bk_ctx *ctx, struct bk_needs *n,
 	bool told = false;
 	int rc;
 
-	while ((rc = bk_needs_look(n, s, false, &missing, f)) == 0) {
+	while ((rc = bk_requires_look(n, s, false, &missing, f)) == 0) {
 		if ((left = until - ctx->mono()) <= 0)
 			return bk_fault_set(f, BK_DATA, "the backup requires "
 			    "'%s*', which did not come into %s in time",
