@@ -20,7 +20,8 @@
 #define LINKS_S (24 * 3600)
 #define LINKS_MAX_S (7 * 24 * 3600)	/* of S3's signature version 4 */
 #define UNDO_MAX 64
-#define LINK_MAX 65536
+#define PLAN_MAX (1 << 30)
+#define PIECE 65536
 
 enum { NAME = 256, AT, QUERY, LINKS, UPLOAD, DOWNLOAD, FETCH, CA, UNDO,
 	ARCHIVE, TIMEOUT };
@@ -32,7 +33,7 @@ static const struct bk_opt opts[] = {
 	{ LINKS, "links", "DURATION", "links are good for so long (24h)", 0 },
 	{ UPLOAD, "upload", NULL, "store the tarball and print a link", 0 },
 	{ DOWNLOAD, "download", NULL, "write the tarball to standard output", 0 },
-	{ FETCH, "fetch", "LINK|FILE", "write to standard output what a link gives", 0 },
+	{ FETCH, "fetch", "LINK|FILE", "write the tarball by its link, or by a plan", 0 },
 	{ CA, "ca", "FILE", "certificates that the link's host is trusted by", 0 },
 	{ UNDO, "undo", ".EXT=COMMAND", "undo a pipe filter; may be repeated", BK_OPT_MANY },
 	{ ARCHIVE, "archive", "keep", "in the tarball: leave archive_mode as it was", 0 },
@@ -101,6 +102,8 @@ parse(struct args *a)
 
 	bk_arg_options(option, a);
 	if (a->fetch != NULL) {
+		if (a->linked || a->query != NULL || a->req.at != INT64_MAX)
+			bk_usage("--fetch takes what there is: no --at, --query, --links");
 		if (a->req.name != NULL || a->upload || a->download ||
 		    bk_operands(&words) > 0)
 			bk_usage("--fetch takes only a link");
@@ -146,45 +149,73 @@ write_out(void *arg, const void *p, size_t n, struct bk_fault *f)
 	return bk_write_all(STDOUT_FILENO, p, n, "standard output", f);
 }
 
-/* The link that ${arg} is, or that a file of this name has: what --upload printed. */
-static int
-read_link(const char *arg, struct bk_buf *link, struct bk_fault *f)
+/* What a file (or "-") has: the plan, or what --upload printed. */
+static json_t *
+read_plan(const char *name, struct bk_fault *f)
 {
-	char text[LINK_MAX];
-	const char *url = NULL;
+	bool in = strcmp(name, "-") == 0;
+	int fd = in ? STDIN_FILENO : open(name, O_RDONLY | O_CLOEXEC);
+	struct bk_buf text = BK_BUF_INIT(PLAN_MAX);
 	json_t *o = NULL;
 	ssize_t n = -1;
-	int fd, rc = -1;
 
-	if (strstr(arg, "://") != NULL)
-		return bk_buf_adds(link, arg, f);
-	fd = strcmp(arg, "-") == 0 ? STDIN_FILENO :
-	    open(arg, O_RDONLY | O_CLOEXEC);
-	if (fd == -1)
-		return bk_fault_errno(f, 0, errno, "cannot open '%s'", arg);
-	n = bk_read_full(fd, text, sizeof(text), arg, f);
-	if (fd != STDIN_FILENO)
-		close(fd);
-	if (n >= 0 && (o = bk_json_parse(text, (size_t)n, arg, f)) != NULL) {
-		url = bk_json_get_text(o, "link");
-		rc = url != NULL ? bk_buf_adds(link, url, f) :
-		    bk_fault_set(f, BK_DATA, "'%s' is not what --upload printed",
-		    arg);
+	if (fd == -1) {
+		bk_fault_errno(f, 0, errno, "cannot open '%s'", name);
+		return NULL;
 	}
-	json_decref(o);
+	do {
+		if (bk_buf_need(&text, PIECE, f) == -1)
+			break;
+		n = bk_read_full(fd, text.p + text.len, PIECE, name, f);
+		text.len += n > 0 ? (size_t)n : 0;
+		text.p[text.len] = '\0';
+	} while (n == PIECE);
+	if (!bk_faulty(f))
+		o = bk_json_parse(bk_buf_text(&text), text.len, name, f);
+	if (!in)
+		close(fd);
+	bk_buf_wipe(&text);
+	return o;
+}
+
+static int
+fetch_link(const struct args *a, const char *url, struct bk_fault *f)
+{
+	const struct bk_link l = { url, a->ca, a->how.deadline };
+
+	return bk_link_get(bk_ctx, &l, 0, UINT64_MAX, write_out, NULL, f);
+}
+
+/* The tarball of a plan, by its links. */
+static int
+fetch_plan(const struct args *a, const json_t *plan, struct bk_fault *f)
+{
+	struct bk_bundle b = BK_BUNDLE_INIT;
+	struct bk_store *s = NULL;
+	int rc = -1;
+
+	if (bk_bundle_parse(plan, &b, f) == 0 && (s = bk_bundle_links(bk_ctx,
+	    plan, a->ca, a->how.deadline, f)) != NULL)
+		rc = bk_bundle_tar(s, &b, &a->how, write_out, NULL, f);
+	bk_store_close(s);
+	bk_bundle_release(&b);
 	return rc;
 }
 
 static int
 fetch(const struct args *a, struct bk_fault *f)
 {
-	struct bk_buf link = BK_BUF_INIT(LINK_MAX);
-	int rc = read_link(a->fetch, &link, f);
+	const char *link;
+	json_t *plan;
+	int rc;
 
-	if (rc == 0)
-		rc = bk_link_get(bk_ctx, link.p, a->ca, a->how.deadline,
-		    write_out, NULL, f);
-	bk_buf_wipe(&link);
+	if (strstr(a->fetch, "://") != NULL)
+		return fetch_link(a, a->fetch, f);
+	if ((plan = read_plan(a->fetch, f)) == NULL)
+		return -1;
+	link = bk_json_get_text(plan, "link");
+	rc = link != NULL ? fetch_link(a, link, f) : fetch_plan(a, plan, f);
+	json_decref(plan);
 	return rc;
 }
 

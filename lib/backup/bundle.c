@@ -290,6 +290,8 @@ bk_bundle_json(struct bk_store *s, const struct bk_bundle *b, int64_t now,
 	    (b->at == INT64_MAX ? bk_json_set_text(o, "at", "latest", f) :
 	    set_time(o, "at", b->at, f)) == 0 &&
 	    set_time(o, "restores-to", b->reach, f) == 0 &&
+	    (b->target ? set_time(o, "recovery-target", b->at, f) :
+	    bk_json_set(o, "recovery-target", json_null(), f)) == 0 &&
 	    bk_json_set(o, "backup", backup_json(&l, &b->rec, f), f) == 0 &&
 	    add_lists(&l, b, o, f) == 0 &&
 	    bk_json_set(o, "bytes", json_integer((json_int_t)l.bytes), f) == 0 &&

@@ -60,6 +60,17 @@ json_t *bk_bundle_json(struct bk_store *s, const struct bk_bundle *b,
 json_t *bk_bundle_uncovered(const struct bk_bundle *b, const char *name,
     struct bk_fault *f);
 
+/*
+ * The way back: a plan with links as the bundle that it was, and its links as
+ * a store that can be read by key and nothing else.  ${plan} is borrowed, by
+ * the store until it is closed.  0 or -1 (65); NULL with ${f} set (65: it has
+ * no links).
+ */
+int bk_bundle_parse(const json_t *plan, struct bk_bundle *b,
+    struct bk_fault *f);
+struct bk_store *bk_bundle_links(const struct bk_ctx *ctx, const json_t *plan,
+    const char *ca, int64_t deadline, struct bk_fault *f);
+
 struct bk_bundle_how {
 	const struct bk_ctx *ctx;
 	const char *const *undo;	/* as bk_undo_opts has them */

@@ -13,12 +13,13 @@
 #define TRY_MS (10 * 60 * INT64_C(1000))
 
 struct link {
-	const char *url;
+	const struct bk_link *of;
 	char host[256];
 	struct bk_http *http;
 	struct bk_http_req r;
 	uint8_t *mem;
-	uint64_t at, size;		/* size: 0 until the first answer */
+	uint64_t at, end;		/* what is still wanted */
+	uint64_t size;			/* 0 until the first answer */
 	char etag[256];
 };
 
@@ -27,13 +28,13 @@ prepare(struct bk_http_req *r, struct bk_fault *f)
 {
 	const struct link *l = r->arg;
 
-	if ((r->url = strdup(l->url)) == NULL)
+	if ((r->url = strdup(l->of->url)) == NULL)
 		return bk_fault_set(f, BK_IO, "out of memory");
 	if (l->etag[0] != '\0' &&
 	    bk_http_header(r, f, "If-Match: %s", l->etag) == -1)
 		return -1;
 	return bk_http_header(r, f, "Range: bytes=%" PRIu64 "-%" PRIu64, l->at,
-	    l->at + RANGE - 1);
+	    l->at + (l->end - l->at < RANGE ? l->end - l->at : RANGE) - 1);
 }
 
 /* What a status other than 200 and 206 means. */
@@ -80,15 +81,16 @@ learn(struct link *l, struct bk_fault *f)
 
 /* The next range, into l->mem: its length in *${n}. */
 static int
-next_range(struct link *l, const struct bk_ctx *ctx, int64_t deadline,
-    size_t *n, struct bk_fault *f)
+next_range(struct link *l, const struct bk_ctx *ctx, size_t *n,
+    struct bk_fault *f)
 {
-	int64_t end = ctx->mono() + TRY_MS;
+	int64_t until = ctx->mono() + TRY_MS;
 	uint64_t want;
 
 	l->r = (struct bk_http_req){ .method = "GET", .fd = -1,
 		.into = l->mem, .into_size = RANGE, .prepare = prepare,
-		.arg = l, .deadline = deadline < end ? deadline : end };
+		.arg = l,
+		.deadline = l->of->deadline < until ? l->of->deadline : until };
 	if (bk_http_run(l->http, &l->r, f) == -1) {
 		bk_fault_context(f, "the link to %s", l->host);
 		return -1;
@@ -97,7 +99,9 @@ next_range(struct link *l, const struct bk_ctx *ctx, int64_t deadline,
 		return refused(l, f);
 	if (l->size == 0 && learn(l, f) == -1)
 		return -1;
-	want = l->size - l->at < RANGE ? l->size - l->at : RANGE;
+	if (l->end > l->size)
+		l->end = l->size;
+	want = l->end - l->at < RANGE ? l->end - l->at : RANGE;
 	if (l->r.got != want)
 		return bk_fault_set(f, BK_DATA,
 		    "%s gave %zu of %" PRIu64 " bytes", l->host, l->r.got, want);
@@ -108,11 +112,11 @@ next_range(struct link *l, const struct bk_ctx *ctx, int64_t deadline,
 static int
 take_host(struct link *l, struct bk_fault *f)
 {
-	const char *p = strstr(l->url, "://");
+	const char *p = strstr(l->of->url, "://");
 	size_t n;
 
-	if (p == NULL || (strncmp(l->url, "https://", 8) != 0 &&
-	    strncmp(l->url, "http://", 7) != 0))
+	if (p == NULL || (strncmp(l->of->url, "https://", 8) != 0 &&
+	    strncmp(l->of->url, "http://", 7) != 0))
 		return bk_fault_set(f, BK_USAGE,
 		    "the link is no http or https URL");
 	n = strcspn(p + 3, "/?#");
@@ -123,10 +127,11 @@ take_host(struct link *l, struct bk_fault *f)
 }
 
 int
-bk_link_get(const struct bk_ctx *ctx, const char *url, const char *ca,
-    int64_t deadline, bk_sink_fn *sink, void *arg, struct bk_fault *f)
+bk_link_get(const struct bk_ctx *ctx, const struct bk_link *of, uint64_t off,
+    uint64_t len, bk_sink_fn *sink, void *arg, struct bk_fault *f)
 {
-	struct link l = { .url = url };
+	struct link l = { .of = of, .at = off,
+		.end = len > UINT64_MAX - off ? UINT64_MAX : off + len };
 	int rc = -1;
 	size_t n = 0;
 
@@ -134,15 +139,15 @@ bk_link_get(const struct bk_ctx *ctx, const char *url, const char *ca,
 		return -1;
 	if ((l.mem = malloc(RANGE)) == NULL)
 		return bk_fault_set(f, BK_IO, "out of memory");
-	if ((l.http = bk_http_new(ctx, ca, f)) == NULL)
+	if ((l.http = bk_http_new(ctx, of->ca, f)) == NULL)
 		goto out;
 	do {
-		rc = next_range(&l, ctx, deadline, &n, f);
+		rc = next_range(&l, ctx, &n, f);
 		bk_http_release(&l.r);
 		if (rc == 0)
 			rc = sink(arg, l.mem, n, f);
 		l.at += n;
-	} while (rc == 0 && l.at < l.size);
+	} while (rc == 0 && l.at < l.end);
 out:
 	bk_http_free(l.http);
 	free(l.mem);

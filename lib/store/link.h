@@ -9,12 +9,20 @@
 #include "fault.h"
 #include "io.h"
 
+struct bk_link {
+	const char *url;		/* http or https */
+	const char *ca;			/* as bk_http_new has it */
+	int64_t deadline;		/* by mono() */
+};
+
 /*
- * All of http or https ${url} to ${sink}; ${ca} as bk_http_new has it.  0, or
- * -1 with ${f} set, which never shows the link itself: 64 no such URL, 66
- * gone, 77 refused, as one is that has expired, 69, 65 changed meanwhile.
+ * Bytes ${off} to ${off}+${len} (UINT64_MAX: to the end) of what ${l} gives to
+ * ${sink}.  0, or -1 with ${f} set, which never shows the link itself: 64 no
+ * such URL, 66 gone, 77 refused, as one is that has expired, 69, 65 changed
+ * meanwhile.
  */
-int bk_link_get(const struct bk_ctx *ctx, const char *url, const char *ca,
-    int64_t deadline, bk_sink_fn *sink, void *arg, struct bk_fault *f);
+int bk_link_get(const struct bk_ctx *ctx, const struct bk_link *l,
+    uint64_t off, uint64_t len, bk_sink_fn *sink, void *arg,
+    struct bk_fault *f);
 
 #endif

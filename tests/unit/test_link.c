@@ -16,6 +16,8 @@ take(void *arg, const void *p, size_t n, struct bk_fault *f)
 static const struct reply replies[] = {
 	{ "GET /ranged?sig=canary", "Range: bytes=0-8388607", 206,
 	    "Content-Range: bytes 0-4/5\r\nETag: \"e\"\r\n", "hello" },
+	{ "GET /part", "Range: bytes=2-3", 206,
+	    "Content-Range: bytes 2-3/50\r\n", "ll" },
 	{ "GET /plain", NULL, 200, NULL, "hello" },
 	{ "GET /expired", NULL, 403, NULL, "Request has expired" },
 	{ "GET /gone", NULL, 404, NULL, "" },
@@ -43,6 +45,7 @@ main(void)
 	int port = scripted_start(replies, sizeof(replies) / sizeof(replies[0]));
 	struct bk_buf b = BK_BUF_INIT(65536);
 	struct bk_fault f;
+	struct bk_link l;
 	char url[256];
 	size_t i;
 
@@ -51,16 +54,24 @@ main(void)
 		bk_buf_reset(&b);
 		snprintf(url, sizeof(url), "http://127.0.0.1:%d/%s", port,
 		    cases[i].url);
-		(void)bk_link_get(&tap_ctx, url, NULL, tap_ctx.mono() + 10000,
-		    take, &b, &f);
+		l = (struct bk_link){ url, NULL, tap_ctx.mono() + 10000 };
+		(void)bk_link_get(&tap_ctx, &l, 0, UINT64_MAX, take, &b, &f);
 		ok_int(f.status, cases[i].want, cases[i].url);
 		ok(f.status == 0 ? strcmp(bk_buf_text(&b), "hello") == 0 :
 		    strstr(f.text, strrchr(url, '/')) == NULL,
 		    "as it is, and no fault shows the link: %s", f.text);
 	}
+	f = (struct bk_fault)BK_FAULT_INIT;
+	bk_buf_reset(&b);
+	snprintf(url, sizeof(url), "http://127.0.0.1:%d/part", port);
+	l = (struct bk_link){ url, NULL, tap_ctx.mono() + 10000 };
+	ok(bk_link_get(&tap_ctx, &l, 2, 2, take, &b, &f) == 0, "a part: %s",
+	    f.text);
+	ok_text(bk_buf_text(&b), "ll", "and no more");
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		f = (struct bk_fault)BK_FAULT_INIT;
-		ok(bk_link_get(&tap_ctx, bad[i], NULL, 0, take, &b, &f) == -1 &&
+		l = (struct bk_link){ bad[i], NULL, 0 };
+		ok(bk_link_get(&tap_ctx, &l, 0, 1, take, &b, &f) == -1 &&
 		    f.status == BK_USAGE, "no link: '%s': %s", bad[i], f.text);
 	}
 	bk_buf_release(&b);
