@@ -131,7 +131,7 @@ fuzz:
 	sh tests/fuzz/run
 
 bench: all
-	sh tests/bench/run
+	sh tests/bench/run $(BENCH)
 
 # Written beside the target and renamed, so that a running program is never
 # overwritten.
