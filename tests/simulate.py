@@ -154,6 +154,8 @@ models = {job: Model(job) for job in JOBS}
 now = dt.datetime(2026, 3, 27, 12, tzinfo=UTC)
 end = now + weeks * 7 * 24 * HOUR
 counts = dict.fromkeys(("run", "stop", "crash", "away", "back", "wrong"), 0)
+first = [what for what in counts if what != "run"] + ["crash", "crash"]
+rnd.shuffle(first)
 jumped = False
 while now < end:
     if not jumped and now > end - weeks * 7 * 12 * HOUR:
@@ -164,8 +166,10 @@ while now < end:
         end += ahead
     due = max(now, min(m.due(now) for m in models.values()))
     due = due if due < FAR else now
-    what = rnd.choices(("run", "stop", "crash", "away", "back", "wrong"),
-                       (60, 6, 6, 8, 6, 2))[0]
+    what = rnd.choices(tuple(counts), (60, 6, 6, 8, 6, 2))[0]
+    # None is left to chance alone.
+    if len(first) > 0 and rnd.random() < 0.5:
+        what = first.pop()
     now = due.replace(microsecond=0) + dt.timedelta(seconds=1)
     outcome = "committed"
     if what == "stop":
