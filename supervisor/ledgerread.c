@@ -38,17 +38,6 @@ copy(char *out, size_t size, const char *s)
 	out[n] = '\0';
 }
 
-/* Member ${key} as a time; 0 where there is none. */
-static int64_t
-get_time(const json_t *o, const char *key)
-{
-	struct bk_fault f = BK_FAULT_INIT;
-	const char *s = bk_json_get_text(o, key);
-	int64_t t = 0;
-
-	return s != NULL && bk_time_parse(s, &t, &f) == 0 ? t : 0;
-}
-
 static int64_t
 get_int(const json_t *o, const char *key)
 {
@@ -122,7 +111,7 @@ fold_entry(struct bk_ledger_state *s, const json_t *o,
     enum bk_ledger_event event)
 {
 	const char *run = bk_json_get_text(o, "run");
-	int64_t time = get_time(o, "time"), slot = get_time(o, "slot");
+	int64_t time = bk_json_get_time(o, "time"), slot = bk_json_get_time(o, "slot");
 
 	s->last = event;
 	s->last_time = time;
@@ -296,7 +285,7 @@ wanted(struct seen *s, const struct bk_ledger_state *job, const json_t *o,
     enum bk_ledger_event event)
 {
 	const char *run = bk_json_get_text(o, "run");
-	int64_t slot = get_time(o, "slot");
+	int64_t slot = bk_json_get_time(o, "slot");
 	bool newest = slot > s->slot;
 
 	if (newest)

@@ -102,32 +102,14 @@ bk_remember_write(const char *state, const char *what, const char *job,
 	return rc;
 }
 
-static int64_t
-get_time(const json_t *o, const char *key)
-{
-	struct bk_fault quiet = BK_FAULT_INIT;
-	const char *s = bk_json_get_text(o, key);
-	int64_t t = 0;
-
-	return s != NULL && bk_time_parse(s, &t, &quiet) == 0 ? t : 0;
-}
-
-static int
-set_time(json_t *o, const char *key, int64_t t, struct bk_fault *f)
-{
-	char text[BK_TIME_LEN];
-
-	return t == 0 ? 0 : bk_json_set_text(o, key, bk_time_text(t, text), f);
-}
-
 int
 bk_remember_age(const char *state, const char *job, int64_t now,
     struct bk_due_age *age, struct bk_fault *f)
 {
 	json_t *o = bk_remember_read(state, "age", job, f);
 
-	*age = (struct bk_due_age){ .since = get_time(o, "since"),
-		.good = get_time(o, "good"), .told = get_time(o, "told") };
+	*age = (struct bk_due_age){ .since = bk_json_get_time(o, "since"),
+		.good = bk_json_get_time(o, "good"), .told = bk_json_get_time(o, "told") };
 	json_decref(o);
 	/* What lies in the future was written by a clock that was wrong. */
 	if (age->good > now)
@@ -149,9 +131,9 @@ bk_remember_age_set(const char *state, const char *job,
 
 	if (o == NULL)
 		return bk_fault_errno(f, BK_IO, ENOMEM, "the age of a job");
-	if (set_time(o, "since", age->since, f) == 0 &&
-	    set_time(o, "good", age->good, f) == 0 &&
-	    set_time(o, "told", age->told, f) == 0)
+	if (bk_json_set_time(o, "since", age->since, f) == 0 &&
+	    bk_json_set_time(o, "good", age->good, f) == 0 &&
+	    bk_json_set_time(o, "told", age->told, f) == 0)
 		rc = bk_remember_write(state, "age", job, o, f);
 	json_decref(o);
 	return rc;

@@ -10,22 +10,10 @@
 #include "child.h"
 #include "json.h"
 #include "standing.h"
-#include "when.h"
 
 #define ASK_MS 60000
 #define FOREVER "36500d"		/* the longest that a duration may be */
 #define ANSWER_MAX 65536
-
-/* Time ${key} of ${o} in ms; 0 where there is none. */
-static int64_t
-get_time(const json_t *o, const char *key)
-{
-	struct bk_fault quiet = BK_FAULT_INIT;
-	const char *s = bk_json_get_text(o, key);
-	int64_t t;
-
-	return s != NULL && bk_time_parse(s, &t, &quiet) == 0 ? t : 0;
-}
 
 static int
 add_limits(const struct bk_standing *st, struct bk_args *a, struct bk_fault *f)
@@ -107,7 +95,7 @@ static void
 merge(struct bk_standing *w, const json_t *o, bool first, bool first_store)
 {
 	const json_t *failed = json_object_get(o, "failed");
-	int64_t good = get_time(o, "last"), t = get_time(failed, "time");
+	int64_t good = bk_json_get_time(o, "last"), t;
 	int64_t bytes = bk_json_get_int(o, "bytes");
 	int64_t ms = bk_json_get_int(o, "duration");
 	enum bk_stand state = stand_of(o);
@@ -118,14 +106,14 @@ merge(struct bk_standing *w, const json_t *o, bool first, bool first_store)
 		w->good = good;
 		copy(w->id, sizeof(w->id), bk_json_get_text(o, "id"));
 	}
-	t = get_time(json_object_get(o, "unchanged"), "time");
+	t = bk_json_get_time(json_object_get(o, "unchanged"), "time");
 	if (t > w->unchanged)
 		w->unchanged = t;
 	if (first_store && bytes >= 0)
 		w->bytes = (w->bytes > 0 ? w->bytes : 0) + bytes;
 	if (ms > w->duration)
 		w->duration = ms;
-	t = get_time(failed, "time");
+	t = bk_json_get_time(failed, "time");
 	if (t <= w->failed || t <= good || t <= w->unchanged)
 		return;
 	w->failed = t;

@@ -12,14 +12,6 @@
 #include "when.h"
 
 static int
-set_time(json_t *o, const char *key, int64_t t, struct bk_fault *f)
-{
-	char text[BK_TIME_LEN];
-
-	return t == 0 ? 0 : bk_json_set_text(o, key, bk_time_text(t, text), f);
-}
-
-static int
 set_int(json_t *o, const char *key, int64_t v, struct bk_fault *f)
 {
 	return v < 0 ? 0 : bk_json_set(o, key, json_integer(v), f);
@@ -34,7 +26,7 @@ set_failed(json_t *o, const struct bk_standing *st, struct bk_fault *f)
 		return 0;
 	if ((failed = json_object()) == NULL)
 		return bk_fault_errno(f, BK_IO, ENOMEM, "the jobs");
-	if (set_time(failed, "time", st->failed, f) == 0 &&
+	if (bk_json_set_time(failed, "time", st->failed, f) == 0 &&
 	    set_int(failed, "status", st->status, f) == 0 &&
 	    (st->message[0] == '\0' || bk_json_set_text(failed, "message",
 	    st->message, f) == 0))
@@ -52,13 +44,13 @@ bk_standing_json(const struct bk_standing *st, int64_t now, struct bk_fault *f)
 	    bk_json_set_text(o, "state", bk_stand_names[st->state], f) == 0 &&
 	    bk_json_set_text(o, "from", st->from, f) == 0 &&
 	    bk_json_set(o, "running", json_boolean(st->running), f) == 0 &&
-	    set_time(o, "started", st->started, f) == 0 &&
-	    set_time(o, "last", st->good, f) == 0 &&
+	    bk_json_set_time(o, "started", st->started, f) == 0 &&
+	    bk_json_set_time(o, "last", st->good, f) == 0 &&
 	    (st->good == 0 || set_int(o, "age", now > st->good ?
 	    now - st->good : 0, f) == 0) &&
 	    (st->unchanged <= st->good ||
-	    set_time(o, "unchanged", st->unchanged, f) == 0) &&
-	    set_time(o, "due", st->due == BK_STAND_NOW ? now : st->due, f) == 0 &&
+	    bk_json_set_time(o, "unchanged", st->unchanged, f) == 0) &&
+	    bk_json_set_time(o, "due", st->due == BK_STAND_NOW ? now : st->due, f) == 0 &&
 	    (st->interval == 0 || set_int(o, "interval", st->interval, f) == 0) &&
 	    (st->max_age == 0 || set_int(o, "max-age", st->max_age, f) == 0) &&
 	    (st->id[0] == '\0' || bk_json_set_text(o, "id", st->id, f) == 0) &&

@@ -9,6 +9,7 @@
 #include "io.h"
 #include "json.h"
 #include "names.h"
+#include "when.h"
 
 struct dump {
 	struct bk_buf *b;
@@ -125,6 +126,24 @@ bk_json_get_int(const json_t *o, const char *key)
 	const json_t *v = json_object_get(o, key);
 
 	return json_is_integer(v) ? (int64_t)json_integer_value(v) : -1;
+}
+
+int64_t
+bk_json_get_time(const json_t *o, const char *key)
+{
+	struct bk_fault quiet = BK_FAULT_INIT;
+	const char *s = bk_json_get_text(o, key);
+	int64_t t = 0;
+
+	return s != NULL && bk_time_parse(s, &t, &quiet) == 0 ? t : 0;
+}
+
+int
+bk_json_set_time(json_t *o, const char *key, int64_t t, struct bk_fault *f)
+{
+	char text[BK_TIME_LEN];
+
+	return t == 0 ? 0 : bk_json_set_text(o, key, bk_time_text(t, text), f);
 }
 
 int

@@ -51,4 +51,9 @@ json_t *bk_json_string(const char *s, size_t n);
 const char *bk_json_get_text(const json_t *o, const char *key);
 int64_t bk_json_get_int(const json_t *o, const char *key);
 
+/* A time (RFC 3339) in ms, and back; 0 stands for one that is not there. */
+int64_t bk_json_get_time(const json_t *o, const char *key);
+int bk_json_set_time(json_t *o, const char *key, int64_t t,
+    struct bk_fault *f);
+
 #endif
