@@ -183,7 +183,7 @@ run(const struct push *o, struct bk_fault *f)
 	}
 	n = look_ahead(o, status.p, files);
 	rc = bk_wal_ahead(&o->ahead, o->path, files, (size_t)n, f);
-	if (n > 0)
+	if (o->ahead.memo->changed)
 		remember(o->ahead.memo);
 out:
 	free(files);

@@ -127,6 +127,7 @@ bk_wal_memo_add(struct bk_wal_memo *m, const struct bk_wal_source *src)
 	e->bytes = src->bytes;
 	e->changed = src->id.changed;
 	e->pushed = m->now;
+	m->changed = true;
 }
 
 int

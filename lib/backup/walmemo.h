@@ -18,6 +18,7 @@
 struct bk_wal_memo {
 	char *path;			/* NULL: there is no place for one */
 	int64_t now;			/* ms */
+	bool changed;			/* since it was read */
 	size_t len;
 	struct bk_wal_memory {
 		char file[BK_WAL_FILE_MAX];
