@@ -18,6 +18,7 @@
 #include "names.h"
 #include "sweep.h"
 #include "tomb.h"
+#include "wal.h"
 
 #define CLAIMS ".bk/claim/"
 #define AGE_MS (7 * 24 * 3600 * INT64_C(1000))
@@ -134,6 +135,26 @@ take_bundle(void *arg, const struct bk_object *o, struct bk_fault *f)
 	return 0;
 }
 
+/*
+ * A file of PostgreSQL's log has no id: of what is unfinished of one the store
+ * tells when it was begun or last written.
+ */
+static bool
+log_id(const struct bk_object *o, char id[BK_ULID_LEN + 1])
+{
+	char name[BK_NAME_MAX + 1];
+	const char *slash = strchr(o->key, '/');
+	struct bk_fault quiet = BK_FAULT_INIT;
+	struct bk_wal_key k;
+
+	if (slash == NULL || slash - o->key > BK_NAME_MAX || o->modified < 0)
+		return false;
+	memcpy(name, o->key, (size_t)(slash - o->key));
+	name[slash - o->key] = '\0';
+	return bk_wal_key_parse(o->key, name, &k) &&
+	    bk_ulid_new(o->modified, id, &quiet) == 0;
+}
+
 static int
 take_unfinished(void *arg, const struct bk_object *o, struct bk_fault *f)
 {
@@ -146,7 +167,7 @@ take_unfinished(void *arg, const struct bk_object *o, struct bk_fault *f)
 	 */
 	if (strncmp(o->key, BK_TOMBS, sizeof(BK_TOMBS) - 1) == 0)
 		return 0;
-	if ((!payload_id(o->key, id) &&
+	if ((!payload_id(o->key, id) && !log_id(o, id) &&
 	    (strncmp(o->key, ".bk/", 4) != 0 || !last_id(o->key, id))) ||
 	    !old(w, id))
 		return 0;
