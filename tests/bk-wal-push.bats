@@ -191,6 +191,22 @@ server() {
 	[ "$(objects "$K" | grep -c "$K/0")" -eq 6 ]
 }
 
+@test "what a killed push left is swept after a week, and nothing else" {
+	bk-wal-push --name app "$S" "$SEG/${W[0]}"
+	t=store/$K/.bk-tmp-01M7Z8V4MFASPYEGABX9VNFAPK-${W[1]}-0123456789abcdef.gz
+	: > "$t"
+	touch -d '6 days ago' "$t"
+	touch -d '30 days ago' store/$K/${W[0]}-*
+	bk-prune --sweep "$S"
+	[ -e "$t" ]
+	touch -d '8 days ago' "$t"
+	run -0 bk-prune --sweep --dry-run "$S"
+	[[ $output = *"$K/${W[1]}-0123456789abcdef.gz"* ]] && [ -e "$t" ]
+	bk-prune --sweep "$S"
+	[ ! -e "$t" ]
+	[ "$(objects "$K" | wc -l)" -eq 1 ]
+}
+
 @test "a real server archives by it, waits while the store is down, loses nothing" {
 	chmod 755 "$BATS_RUN_TMPDIR" "$BATS_FILE_TMPDIR" "$BATS_TEST_TMPDIR" .
 	dir=$(mktemp -d /tmp/bk-test-XXXXXX)

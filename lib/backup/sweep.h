@@ -4,6 +4,8 @@
  * <name>/<name>-<time>-<id>.<rest> that no manifest, tombstone or claim
  * names, once its id is more than 7 days old by the store's clock: nobody can
  * commit it any more.  Bundles whose link has expired go with it.
+ * Of an unfinished file of PostgreSQL's log, which has no id, the store's own
+ * time counts.
  */
 #ifndef BK_SWEEP_H
 #define BK_SWEEP_H
