@@ -50,6 +50,10 @@ directive() {
 	command = { "cat", "$PWD/w/data" }
 	store = "one"
 	END
+	job asked <<-END
+	source = "fake:?bytes=100000"
+	store = "one"
+	END
 	job outside <<-END
 	at-start = yes
 	run = "touch $PWD/outside"
@@ -74,7 +78,7 @@ directive() {
 	await logged 'watched.: ready'
 	echo two > w/data
 	await has watched committed 2
-	run -0 ask '{"do":"backup","job":"app"}'
+	run -0 ask '{"do":"backup","job":"asked"}'
 	[[ $output == *'"outcome":"committed"'* ]]
 	# Pruned to one, and what it stores is what it read.
 	ends 0
