@@ -172,6 +172,21 @@ property() {
 	[ ! -e s ]
 }
 
+@test "a dump that is killed leaves no state" {
+	head -c 3000000 /dev/urandom > src/big
+	mkfifo p
+	bk-dump --name t --store "$S" "$U" > p 3>&- & pid=$!
+	exec 7< p
+	head -c 1000 <&7 > begun
+	kill -KILL $pid
+	wait $pid || true
+	exec 7<&-
+	[ -d state ]
+	[ -z "$(ls -A state)" ]
+	one=$(save)
+	[ "$(ls state)" = "$(of "$one" info.state)" ]
+}
+
 @test "--check looks at the state directory, and changes nothing" {
 	bk-dump --check "$U" > o
 	[ ! -e state ]

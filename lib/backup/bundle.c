@@ -86,8 +86,10 @@ place(const struct bk_record *r, struct bk_walpath_from *from,
 	const char *start = bk_json_get_text(info, "start-lsn");
 	const char *stop = bk_json_get_text(info, "stop-lsn");
 	const char *system = bk_json_get_text(info, "system");
+	const char *last = bk_json_get_text(info, "stop-wal");
 	int64_t tli = bk_json_get_int(info, "timeline");
 	int64_t bytes = bk_json_get_int(info, "wal-segment-bytes");
+	struct bk_wal_name n;
 
 	if (start == NULL || stop == NULL || system == NULL || tli < 1 ||
 	    tli > UINT32_MAX || bytes < 1 || !bk_wal_bytes_ok((uint64_t)bytes) ||
@@ -97,7 +99,9 @@ place(const struct bk_record *r, struct bk_walpath_from *from,
 	    !bk_wal_system_parse(system, &from->system))
 		return bk_fault_set(f, BK_DATA,
 		    "backup %s does not say where in the log it stands", r->id);
-	from->tli = (uint32_t)tli;
+	from->tli = from->end_tli = (uint32_t)tli;
+	if (last != NULL && bk_wal_name_parse(last, &n) && n.tli > from->tli)
+		from->end_tli = n.tli;
 	from->segment = (uint32_t)bytes;
 	return 0;
 }
@@ -197,21 +201,33 @@ add_object(struct links *l, json_t *o, const char *key, uint64_t bytes,
 	    bk_json_set(o, "bytes", json_integer((json_int_t)bytes), f);
 }
 
+/* Look at ${key}, which must be there. */
+static int
+look(struct links *l, const char *key, struct bk_object *o, struct bk_fault *f)
+{
+	int rc = bk_store_stat(l->s, key, o, f);
+
+	return rc != BK_ABSENT ? rc :
+	    bk_fault_set(f, BK_NOINPUT, "'%s' is gone from %s", key, l->s->url);
+}
+
 /* A backup with its payload and its manifest. */
 static json_t *
 backup_json(struct links *l, const struct bk_record *r, struct bk_fault *f)
 {
 	struct bk_buf key = BK_BUF_INIT(BK_KEY_MAX + 1);
 	json_t *o = json_object(), *m = json_object();
-	struct bk_object at;
-	int rc = -1;
+	struct bk_object at, payload;
+	int rc = 0;
 
 	if (bk_manifest_key(&key, r->name, r->id, f) == -1 ||
-	    (rc = bk_store_stat(l->s, key.p, &at, f)) != 0) {
-		if (rc == BK_ABSENT)
-			bk_fault_set(f, BK_NOINPUT, "backup %s is gone", r->id);
+	    look(l, key.p, &at, f) == -1 ||
+	    look(l, r->key, &payload, f) == -1)
 		rc = -1;
-	} else if (bk_json_set(o, "record", json_incref(r->json), f) == -1 ||
+	else if (payload.bytes != r->bytes)
+		rc = bk_fault_set(f, BK_DATA, "'%s' has not the size of its record",
+		    r->key);
+	else if (bk_json_set(o, "record", json_incref(r->json), f) == -1 ||
 	    add_object(l, o, r->key, r->bytes, f) == -1 ||
 	    bk_json_set_text(o, "sha256", r->sha256, f) == -1 ||
 	    add_object(l, m, key.p, at.bytes, f) == -1)

@@ -141,7 +141,7 @@ descends(struct bk_store *s, const char *name,
 	struct bk_buf text = BK_BUF_INIT(HISTORY_MAX);
 	struct bk_walpath_file h;
 	char file[BK_WAL_FILE_MAX];
-	size_t i, k;
+	size_t i, k, end;
 	int rc;
 
 	(void)snprintf(file, sizeof(file), "%08X.history", tli);
@@ -153,8 +153,10 @@ descends(struct bk_store *s, const char *name,
 		return rc == -1 ? -1 : 0;
 	for (i = 0; i < w->n && w->leg[i].tli != from->tli; i++)
 		;
-	if (i == w->n || w->leg[i].until < from->stop ||
-	    w->n == BRANCHES_MAX)
+	for (end = i; end < w->n && w->leg[end].tli != from->end_tli; end++)
+		;
+	if (i == w->n || w->n == BRANCHES_MAX || (end == w->n ?
+	    tli != from->end_tli : w->leg[end].until < from->stop))
 		return 0;
 	for (k = 0; i < w->n; i++, k++)
 		w->leg[k] = w->leg[i];

@@ -11,7 +11,7 @@
 /* Where a base backup begins and ends. */
 struct bk_walpath_from {
 	uint64_t system;
-	uint32_t tli;
+	uint32_t tli, end_tli;		/* a standby may follow to another */
 	uint32_t segment;		/* bytes of a segment */
 	uint64_t start, stop;		/* positions */
 };

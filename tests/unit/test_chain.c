@@ -36,6 +36,7 @@ put(struct bk_store *s, unsigned int n, unsigned int parent,
 	(void)bk_json_text(o, &text, &nf);
 	(void)bk_manifest_key(&key, NAME, sample_id(n), &nf);
 	hooked_put(s, bk_buf_text(&key), bk_buf_text(&text));
+	hooked_put(s, bk_json_get_text(o, "key"), "12345");
 	if (note != NULL) {
 		(void)snprintf(note_key, sizeof(note_key), ".bk/manifest/" NAME
 		    "/%s.01J00000000000000000000000.json", sample_id(n));
@@ -139,6 +140,10 @@ test_plan(void)
 	json_decref(o);
 	ok(bk_bundle_json(s, &b, 0, 60, true, &f) == NULL &&
 	    f.status == BK_CONFIG, "no links: %s", f.text);
+	hooked_put(s, b.rec.key, "1234");
+	f = (struct bk_fault)BK_FAULT_INIT;
+	ok(bk_bundle_json(s, &b, 0, 60, false, &f) == NULL &&
+	    f.status == BK_DATA, "a payload that was cut: %s", f.text);
 	bk_bundle_release(&b);
 
 	ok_int(plan(s, "2026-11-02T09:59:59Z", &b, &f), 0, "just before it");

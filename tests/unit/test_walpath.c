@@ -40,12 +40,15 @@ put_history(struct bk_store *s, uint32_t tli, const char *text)
 	hooked_put(s, key, text);
 }
 
+static uint32_t end_tli = 1;
+
 /* The way as text: timeline:number for each segment. */
 static int
 way(struct bk_store *s, uint64_t start, uint64_t stop, char *out, size_t size,
     size_t *histories)
 {
-	const struct bk_walpath_from from = { SYSTEM, 1, SEGMENT, start, stop };
+	const struct bk_walpath_from from = { SYSTEM, 1, end_tli, SEGMENT,
+		start, stop };
 	struct bk_walpath p = BK_WALPATH_INIT;
 	struct bk_fault f = BK_FAULT_INIT;
 	size_t i, n = 0;
@@ -136,6 +139,14 @@ test_timelines(void)
 	put_history(s, 5, "7\t0/680000\tof another\n");
 	(void)way(s, start, stop, text, sizeof(text), &h);
 	ok_text(text, "1:3 1:4 1:5 3:6 3:7 4:8", "one of another is not taken");
+	/* A backup of a standby that followed to timeline 3 meanwhile. */
+	end_tli = 3;
+	ok_int(way(s, start, 7 * SEGMENT, text, sizeof(text), &h), 0,
+	    "a backup over two timelines");
+	ok_text(text, "1:3 1:4 1:5 3:6 3:7 4:8", "has its log on both");
+	ok_int(way(s, start, 9 * SEGMENT, text, sizeof(text), &h), BK_ABSENT,
+	    "one that ends behind what is there");
+	end_tli = 1;
 	put_history(s, 6, "1\tnowhere\n");
 	ok_int(way(s, start, stop, text, sizeof(text), &h), BK_DATA,
 	    "a history that cannot be read");
