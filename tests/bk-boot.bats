@@ -14,6 +14,8 @@ setup() {
 teardown() {
 	[ ! -e "$BATS_TEST_TMPDIR/lab" ] ||
 	    "$root/tests/lab/postgres" stop "$BATS_TEST_TMPDIR/lab"
+	[ ! -e "$BATS_TEST_TMPDIR/lab2" ] ||
+	    "$root/tests/lab/mariadb" stop "$BATS_TEST_TMPDIR/lab2"
 }
 
 state() { python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["state"])' "$1"; }
@@ -198,6 +200,31 @@ sys.stdout.buffer.write(b'REDIS0009\xff' + b'\0' * 8)" > d.rdb
 	    -o "-c listen_addresses=127.0.0.1 -c port=$PGPORT -c unix_socket_directories=$PGHOST" start) > out 3>&-
 	wait $pid
 	[ "$(psql -XAtc 'select a from t' -d copy)" = 42 ]
+}
+
+@test "MariaDB: a database from a stream, only where there is none; a whole server" {
+	"$root/tests/lab/mariadb" start lab2 > env2
+	. ./env2
+	my() { mariadb --defaults-file="$MARIADB_CNF" -BN -e "$1"; }
+	MYSQL_PWD=$(sed -n 's/^password="*\([^"]*\)"*$/\1/p' "$MARIADB_CNF")
+	export MYSQL_PWD
+	user=$(sed -n 's/^user=//p' "$MARIADB_CNF")
+	url=mariadb://$user@127.0.0.1:$MARIADB_PORT
+	my 'create database app; create table app.t (a int); insert into app.t values (42)'
+	bk-dump "$url/app" > s
+	my 'update app.t set a = 43'
+	bk-boot --into "$url/app" --if-empty --mark m1 < s
+	[ "$(my 'select a from app.t')" = 43 ]
+	grep -q '"found":true' m1
+	my 'drop database app'
+	bk-boot --into "$url/app" --if-empty --mark m2 < s
+	[ "$(my 'select a from app.t')" = 42 ]
+	# A stream that is bad is not taken back by a mark.
+	head -c 700 s > cut
+	run -65 bk-boot --into "$url/other" --if-empty --mark m3 < cut
+	[ "$(state m3)" = begun ]
+	bk-boot --into "$url/other" --if-empty --mark m3 < s
+	[ "$(my 'select a from other.t')" = 42 ]
 }
 
 @test "a cluster of PostgreSQL, cloned from a live one, starts where it was put" {
