@@ -411,6 +411,8 @@ main(int argc, char *argv[])
 	bk_stop_clean();
 	end_watch(&s);
 	s.way->free(s.arg);
+	if (s.arg != &put)
+		bk_spool_put.free(&put);
 	bk_spooldir_close(s.dir);
 	if (put.out != NULL) {
 		why = f;

@@ -78,7 +78,9 @@ only_wal() { [ -z "$(find "${1:-store}" -type f ! -path '*/wal/*')" ]; }
 		case $line in *"waiting for"*) break ;; esac
 	done
 	kill -TERM $pid
-	run -143 wait $pid
+	st=0
+	wait $pid || st=$?
+	[ "$st" -eq 143 ] || { echo "status $st"; cat out; false; }
 	exec 7<&-
 	only_wal
 }
