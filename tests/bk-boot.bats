@@ -188,6 +188,10 @@ sys.stdout.buffer.write(b'REDIS0009\xff' + b'\0' * 8)" > d.rdb
 	boot --into "postgres://127.0.0.1:$PGPORT/app" --mark m3 --replace
 	[ "$(psql -XAtc 'select a from t' -d app)" = 42 ]
 	[ "$(state m3)" = whole ]
+	# A whole server is not empty while it holds a database.
+	bk-dump -n all "postgres://127.0.0.1:$PGPORT/" |
+	    bk-boot --into "postgres://127.0.0.1:$PGPORT/" --if-empty --mark m5
+	grep -q '"found":true' m5
 	# A server that is not up yet.
 	owner=()
 	[ "$(id -u)" != 0 ] || owner=(setpriv "--reuid=$(cat lab/postgres.owner)" --clear-groups --)
@@ -202,7 +206,7 @@ sys.stdout.buffer.write(b'REDIS0009\xff' + b'\0' * 8)" > d.rdb
 	[ "$(psql -XAtc 'select a from t' -d copy)" = 42 ]
 }
 
-@test "MariaDB: a database from a stream, only where there is none; a whole server" {
+@test "MariaDB: a database from a stream, only where there is none" {
 	"$root/tests/lab/mariadb" start lab2 > env2
 	. ./env2
 	my() { mariadb --defaults-file="$MARIADB_CNF" -BN -e "$1"; }
