@@ -11,6 +11,7 @@
 
 #include "confwords.h"
 #include "job.h"
+#include "jobcheck.h"
 #include "uri.h"
 #include "when.h"
 
@@ -194,7 +195,8 @@ take_commands(struct making *m, struct bk_fault *f)
 	    &j->npipeline, f) == -1)
 		return -1;
 	if (keep != NULL && keep->v[0][strspn(keep->v[0], " \t")] != '\0' &&
-	    bk_words_split(keep->v[0], &j->keep, f) == -1)
+	    (bk_words_split(keep->v[0], &j->keep, f) == -1 ||
+	    bk_job_keep_ok(&j->keep, f) == -1))
 		return at_word(keep, f);
 	return run != NULL ? split(run, &j->runs, &j->nruns, f) : 0;
 }
@@ -329,6 +331,23 @@ check_names(struct making *m, struct bk_fault *f)
 	return 0;
 }
 
+/* Words of other programs that only a run would refuse. */
+static int
+check_values(const struct making *m, struct bk_fault *f)
+{
+	const struct bk_conf_word *watch = word(m, "watch");
+	const struct bk_conf_word *max = word(m, "max-bytes");
+	unsigned long long n;
+	size_t i;
+
+	for (i = 0; watch != NULL && i < watch->n; i++)
+		if (*watch->v[i] != '/')
+			return bk_conf_fault(f, watch->file, watch->line,
+			    "watch '%s': want an absolute path", watch->v[i]);
+	return max != NULL && bk_bytes_parse(max->v[0], &n, f) == -1 ?
+	    at_word(max, f) : 0;
+}
+
 /* What a job must have, and what does not go together. */
 static int
 check_job(struct making *m, struct bk_fault *f)
@@ -338,7 +357,7 @@ check_job(struct making *m, struct bk_fault *f)
 	struct bk_job *j = m->job;
 	size_t i, k;
 
-	if (check_names(m, f) == -1)
+	if (check_names(m, f) == -1 || check_values(m, f) == -1)
 		return -1;
 	if ((j->sources != NULL) == (j->nruns > 0))
 		return bk_conf_fault(f, j->file, j->line,
@@ -491,7 +510,7 @@ take_top(struct bk_jobs *all, const char *path, struct bk_fault *f)
 	all->tz = (w = bk_conf_word(top, "tz")) != NULL ? w->v[0] : NULL;
 	all->parallel = 4;
 	if ((w = bk_conf_word(top, "parallel")) != NULL) {
-		if (bk_number_parse("parallel", w->v[0], 1, 1000, &n, f) == -1)
+		if (bk_number_parse("it", w->v[0], 1, 1000, &n, f) == -1)
 			return at_word(w, f);
 		all->parallel = (int)n;
 	}
@@ -522,7 +541,7 @@ make_all(struct bk_jobs *all, struct bk_fault *f)
 		    &c->secs[i], &all->requests[all->nrequests++], f) == -1)
 			return -1;
 	}
-	return tie_groups(all, f);
+	return bk_jobs_apart(all, f) == -1 ? -1 : tie_groups(all, f);
 }
 
 struct bk_jobs *

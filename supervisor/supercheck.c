@@ -130,7 +130,8 @@ add_warnings(const struct bk_sup *s, const struct bk_job *job,
 	if (rc == 0 && timed && job->nsources > 0 &&
 	    bk_due_max_age(s->due, job) == 0)
 		rc = bk_buf_addf(out, f, "warning: job '%s' is never called stale: "
-		    "it has neither 'schedule' nor 'max-age'\n", job->title);
+		    "%s\n", job->title, job->max_age == 0 ? "its 'max-age' is 0" :
+		    "it has neither 'schedule' nor 'max-age'");
 	return rc;
 }
 
@@ -144,6 +145,9 @@ text(const struct bk_sup *s, struct bk_buf *out, struct bk_fault *f)
 	rc = bk_buf_addf(out, f, "%s: %zu job%s, %zu store%s, zone %s\n", j->path,
 	    j->njobs, j->njobs == 1 ? "" : "s", j->nstores,
 	    j->nstores == 1 ? "" : "s", bk_due_zone(s->due));
+	if (rc == 0 && j->njobs == 0)
+		rc = bk_buf_adds(out, "warning: there is no job: nothing is backed "
+		    "up\n", f);
 	for (i = 0; i < j->njobs && rc == 0; i++)
 		rc = add_job(s, &s->tasks[i], out, f);
 	for (i = 0; i < j->njobs && rc == 0; i++)

@@ -356,7 +356,7 @@ print(*(m['name'] for m in json.load(open('store/.bk/group/g/$run.json'))['membe
 
 @test "after a success: the stores are told, old backups of that job go" {
 	job app <<< 'source = "fake:?bytes=9" store = { "one", "two" } keep = "--keep-last 2"'
-	job bad <<< 'source = "fake:?bytes=9" store = "one" keep = "--no-such-rule"'
+	job bad <<< 'source = "fake:?bytes=9" store = "one" keep = "--keep-last x"'
 	for i in 1 2 3; do run -0 --separate-stderr bk-run app; done
 	[ "$(manifests store)" -eq 2 ] && [ "$(manifests two)" -eq 2 ]
 	[ "$(find store/.bk/deleted/app -name '*.json' | wc -l)" -eq 1 ]

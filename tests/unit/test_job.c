@@ -107,6 +107,22 @@ test_mistakes(void)
 		{ STORE "job \"x\" {\nsource = \"exec:\"\nstore = \"s\" }\n", 3, "go together" },
 		{ STORE "job \"x\" {\nsource = \"fake:\"\nstore = \"s\"\nrun = \"bk-list\" }\n", 2,
 		    "both 'source' and 'run'" },
+		{ STORE "job \"x\" { source = \"fake:\" store = \"s\"\nkeep = \"--all --yes\"\n}\n", 3,
+		    "keep: '--all' is no rule" },
+		{ STORE "job \"x\" { source = \"fake:\" store = \"s\"\n"
+		    "keep = \"--keep-last 3 --name y\"\n}\n", 3, "'--name' is no rule" },
+		{ STORE "job \"x\" { source = \"fake:\" store = \"s\"\nkeep = \"--shared -\"\n}\n", 3,
+		    "'-' is no rule" },
+		{ STORE "job \"x\" { source = \"fake:\" store = \"s\"\nmax-bytes = \"-1\"\n}\n", 3,
+		    "max-bytes: " },
+		{ STORE "job \"x\" { source = \"fake:\" store = \"s\"\nwatch = \"a/b\"\n}\n", 3,
+		    "watch 'a/b': want an absolute path" },
+		{ STORE "job \"x\" { source = \"files:///a\" store = \"s\" name = \"n\" }\n"
+		    "job \"y\" { source = \"files:///b\" store = \"s\" name = \"n\" }\n", 3,
+		    "jobs 'x' and 'y' would give backups of one name, 'n', in store 's'" },
+		{ STORE "job \"x-b\" { source = \"fake:\" store = \"s\" }\n"
+		    "job \"x\" { source = { \"files:///a/b\", \"files:///c\" } store = \"s\" }\n", 3,
+		    "would give backups of one name, 'x-b'" },
 		{ "store \"s\" { }\n", 1, "has no url" },
 		{ STORE "requests \"s\" { }\n", 2, "has no 'every'" },
 		{ STORE "requests \"q\" { every = \"5m\" }\n", 2, "no store 'q'" },
@@ -191,6 +207,29 @@ test_values(void)
 	bk_jobs_free(j);
 }
 
+/* One name twice is well where it is one source, one history, or two stores. */
+static void
+test_one_name(void)
+{
+	static const char *const t[] = {
+		STORE "job a { source = 'files:///a' store = s name = n }\n"
+		    "job b { source = 'files:///a?x=1' store = s name = n }\n",
+		STORE "job a { source = 'files:///a' store = s name = n keep = '--keep-last 3 --shared' }\n"
+		    "job b { source = 'files:///b' store = s name = n keep = '--keep-last=3 --shared' }\n",
+		STORE "store t { url = 'file:///t' }\n"
+		    "job a { source = 'files:///a' store = s name = n }\n"
+		    "job b { source = 'files:///b' store = t name = n }\n",
+	};
+	struct bk_fault f = BK_FAULT_INIT;
+	struct bk_jobs *j;
+	size_t i;
+
+	for (i = 0; i < N(t); i++) {
+		ok((j = load(t[i], &f)) != NULL, "one name, case %zu: %s", i, f.text);
+		bk_jobs_free(j);
+	}
+}
+
 static void
 test_include(void)
 {
@@ -226,6 +265,7 @@ main(void)
 	(void)snprintf(main_conf, sizeof(main_conf), "%s/bk.conf", tap_dir());
 	test_mistakes();
 	test_values();
+	test_one_name();
 	test_include();
 	return done();
 }
