@@ -1,10 +1,6 @@
 /*
- * Facts (documentation of PostgreSQL, "Timelines"; access/timeline.c,
- * xlogrecovery.c): NNNNNNNN.history has a line "TLI<tab>POSITION<tab>reason"
- * for each timeline that NNNNNNNN descends from, oldest first, with the
- * position where it was left.  The segment that holds that position is read
- * from the younger timeline.  Recovery to the "latest" timeline takes the
- * highest number that has a history.
+ * Fact (xlogrecovery.c of PostgreSQL): recovery to the "latest" timeline takes
+ * the highest number that has a history.
  *
  * Commits come nearly in order of their times: a moment is found by halving,
  * at one or two segments read for each step.
@@ -13,27 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pglsn.h"
+#include "walhist.h"
 #include "walpath.h"
 #include "walread.h"
 
-#define HISTORY_MAX (1 << 20)
-#define BRANCHES_MAX 1024
-
-/* A timeline of the way, and the position where it is left. */
-struct leg {
-	uint32_t tli;
-	uint64_t until;
-};
-
-struct way {
-	struct leg leg[BRANCHES_MAX];
-	size_t n;
-};
-
 /* Numbers of the timelines that have a history. */
 struct tlis {
-	uint32_t v[BRANCHES_MAX];
+	uint32_t v[BK_WAL_BRANCHES_MAX];
 	size_t n;
 };
 
@@ -47,47 +29,10 @@ take_history(void *arg, const struct bk_wal_key *k, const struct bk_object *o,
 	if (k->name.kind != BK_WAL_HISTORY ||
 	    (t->n > 0 && t->v[t->n - 1] == k->name.tli))
 		return 0;
-	if (t->n == BRANCHES_MAX)
+	if (t->n == BK_WAL_BRANCHES_MAX)
 		return bk_fault_set(f, BK_DATA, "more than %d timelines",
-		    BRANCHES_MAX);
+		    BK_WAL_BRANCHES_MAX);
 	t->v[t->n++] = k->name.tli;
-	return 0;
-}
-
-static int
-take_text(void *arg, const void *p, size_t n, struct bk_fault *f)
-{
-	return bk_buf_add(arg, p, n, f);
-}
-
-/* The lines of a history into ${w}. */
-static int
-parse(const char *text, struct way *w, struct bk_fault *f)
-{
-	char lsn[40];
-	const char *p;
-	char *end;
-	size_t n;
-
-	w->n = 0;
-	for (p = text; *p != '\0'; p += n + (p[n] != '\0')) {
-		n = strcspn(p, "\n");
-		if (p[strspn(p, " \t")] == '\n' || p[strspn(p, " \t")] == '#')
-			continue;
-		if (w->n == BRANCHES_MAX)
-			return bk_fault_set(f, BK_DATA, "more than %d timelines",
-			    BRANCHES_MAX);
-		w->leg[w->n].tli = (uint32_t)strtoul(p, &end, 10);
-		end += strspn(end, " \t");
-		memset(lsn, 0, sizeof(lsn));
-		memcpy(lsn, end, strcspn(end, " \t\n") < sizeof(lsn) - 1 ?
-		    strcspn(end, " \t\n") : sizeof(lsn) - 1);
-		if (end == p || bk_pglsn_parse(lsn, &w->leg[w->n].until) == -1)
-			return bk_fault_set(f, BK_DATA,
-			    "a history of a timeline has the line '%.*s'",
-			    (int)(n < 80 ? n : 80), p);
-		w->n++;
-	}
 	return 0;
 }
 
@@ -135,33 +80,23 @@ add(struct bk_walpath_file **v, size_t *n, const struct bk_walpath_file *file,
  */
 static int
 descends(struct bk_store *s, const char *name,
-    const struct bk_walpath_from *from, uint32_t tli, struct way *w,
+    const struct bk_walpath_from *from, uint32_t tli, struct bk_wal_way *w,
     struct bk_fault *f)
 {
-	struct bk_buf text = BK_BUF_INIT(HISTORY_MAX);
-	struct bk_walpath_file h;
-	char file[BK_WAL_FILE_MAX];
+	int rc = bk_wal_way(s, name, from->system, tli, w, f);
 	size_t i, k, end;
-	int rc;
 
-	(void)snprintf(file, sizeof(file), "%08X.history", tli);
-	if ((rc = find_file(s, name, from->system, file, &h, f)) == 0 &&
-	    (rc = bk_wal_get(s, name, &h.key, take_text, &text, f)) == 0)
-		rc = parse(bk_buf_text(&text), w, f);
-	bk_buf_release(&text);
 	if (rc != 0)
 		return rc == -1 ? -1 : 0;
 	for (i = 0; i < w->n && w->leg[i].tli != from->tli; i++)
 		;
 	for (end = i; end < w->n && w->leg[end].tli != from->end_tli; end++)
 		;
-	if (i == w->n || w->n == BRANCHES_MAX || (end == w->n ?
-	    tli != from->end_tli : w->leg[end].until < from->stop))
+	if (end == w->n || w->leg[end].until < from->stop)
 		return 0;
 	for (k = 0; i < w->n; i++, k++)
 		w->leg[k] = w->leg[i];
-	w->leg[k] = (struct leg){ tli, UINT64_MAX };
-	w->n = k + 1;
+	w->n = k;
 	return 1;
 }
 
@@ -208,7 +143,7 @@ take_segment(void *arg, const struct bk_wal_key *k, const struct bk_object *o,
 /* The segments of ${leg} from number ${from} on; *${whole}: none is missing. */
 static int
 take_leg(struct bk_store *s, const char *name,
-    const struct bk_walpath_from *b, const struct leg *leg, uint64_t from,
+    const struct bk_walpath_from *b, const struct bk_wal_leg *leg, uint64_t from,
     struct bk_walpath *p, bool *whole, struct bk_fault *f)
 {
 	struct taking t = { .p = p, .segment = b->segment, .next = from,
@@ -229,7 +164,7 @@ take_leg(struct bk_store *s, const char *name,
 /* The histories of all timelines of the way but a first number 1. */
 static int
 take_histories(struct bk_store *s, const char *name, uint64_t system,
-    const struct way *w, struct bk_walpath *p, struct bk_fault *f)
+    const struct bk_wal_way *w, struct bk_walpath *p, struct bk_fault *f)
 {
 	struct bk_walpath_file h;
 	char file[BK_WAL_FILE_MAX];
@@ -257,7 +192,7 @@ bk_walpath_read(struct bk_store *s, const char *name,
 	uint64_t number = from->start / from->segment;
 	uint64_t need = (from->stop - (from->stop > from->start)) /
 	    from->segment - number + 1;
-	struct way *w = calloc(1, sizeof(*w));
+	struct bk_wal_way *w = calloc(1, sizeof(*w));
 	struct tlis *t = calloc(1, sizeof(*t));
 	bool whole = true;
 	size_t i;
@@ -274,7 +209,7 @@ bk_walpath_read(struct bk_store *s, const char *name,
 	if (rc == -1)
 		goto out;
 	if (rc == 0) {
-		w->leg[0] = (struct leg){ from->tli, UINT64_MAX };
+		w->leg[0] = (struct bk_wal_leg){ from->tli, UINT64_MAX };
 		w->n = 1;
 	}
 	for (i = 0, rc = 0; rc == 0 && whole && i < w->n; i++) {
