@@ -3,45 +3,12 @@
  */
 #include <string.h>
 
+#include "base.h"
 #include "bundle.h"
 #include "entry.h"
 #include "json.h"
 #include "list.h"
-#include "pglsn.h"
 #include "when.h"
-
-#define BASE "postgres-base"
-
-/* Good as far as the record tells. */
-static bool
-good(const struct bk_record *r)
-{
-	const char *proof = bk_json_get_text(json_object_get(r->json, "info"),
-	    "proof");
-
-	return r->version == 1 && bk_json_get_text(r->json, "suspect") == NULL &&
-	    (json_object_get(r->json, "good") != NULL ||
-	    proof == NULL || strcmp(proof, "none") != 0);
-}
-
-static bool
-is_base(const struct bk_record *r)
-{
-	return strcmp(r->engine, BASE) == 0;
-}
-
-/* From when on it can be restored: the end of a base backup. */
-static int64_t
-moment(const struct bk_record *r)
-{
-	const char *stop = bk_json_get_text(json_object_get(r->json, "info"),
-	    "stop-time");
-	struct bk_fault quiet = BK_FAULT_INIT;
-	int64_t t;
-
-	return is_base(r) && stop != NULL &&
-	    bk_time_parse(stop, &t, &quiet) == 0 ? t : r->time;
-}
 
 /*
  * The newest that is good and not behind the moment, into ${b}; what is
@@ -58,14 +25,16 @@ choose(const struct bk_list *l, struct bk_bundle *b)
 	b->before = INT64_MIN;
 	b->after = INT64_MAX;
 	for (i = 0; i < l->len; i++)
-		bases = bases || (good(&l->rec[i]) && is_base(&l->rec[i]));
+		bases = bases || (bk_base_good(&l->rec[i]) &&
+		    bk_base_is(&l->rec[i]));
 	for (i = 0; i < l->len; i++) {
-		if (!good(&l->rec[i]) || (bases && !is_base(&l->rec[i])))
+		if (!bk_base_good(&l->rec[i]) ||
+		    (bases && !bk_base_is(&l->rec[i])))
 			continue;
-		t = moment(&l->rec[i]);
+		t = bk_base_moment(&l->rec[i]);
 		if (t > b->at) {
 			b->after = t < b->after ? t : b->after;
-		} else if (best == NULL || t >= moment(best))
+		} else if (best == NULL || t >= bk_base_moment(best))
 			best = &l->rec[i];
 	}
 	if (best == NULL)
@@ -73,51 +42,20 @@ choose(const struct bk_list *l, struct bk_bundle *b)
 	b->base = bases;
 	b->rec = *best;
 	*best = (struct bk_record)BK_RECORD_INIT;
-	b->reach = b->before = moment(&b->rec);
+	b->reach = b->before = bk_base_moment(&b->rec);
 	return true;
-}
-
-/* Where the base backup stands in the log.  0 or -1 (65). */
-static int
-place(const struct bk_record *r, struct bk_walpath_from *from,
-    struct bk_fault *f)
-{
-	const json_t *info = json_object_get(r->json, "info");
-	const char *start = bk_json_get_text(info, "start-lsn");
-	const char *stop = bk_json_get_text(info, "stop-lsn");
-	const char *system = bk_json_get_text(info, "system");
-	const char *last = bk_json_get_text(info, "stop-wal");
-	int64_t tli = bk_json_get_int(info, "timeline");
-	int64_t bytes = bk_json_get_int(info, "wal-segment-bytes");
-	struct bk_wal_name n;
-
-	if (start == NULL || stop == NULL || system == NULL || tli < 1 ||
-	    tli > UINT32_MAX || bytes < 1 || !bk_wal_bytes_ok((uint64_t)bytes) ||
-	    bk_pglsn_parse(start, &from->start) == -1 ||
-	    bk_pglsn_parse(stop, &from->stop) == -1 ||
-	    from->stop < from->start ||
-	    !bk_wal_system_parse(system, &from->system))
-		return bk_fault_set(f, BK_DATA,
-		    "backup %s does not say where in the log it stands", r->id);
-	from->tli = from->end_tli = (uint32_t)tli;
-	if (last != NULL && bk_wal_name_parse(last, &n) && n.tli > from->tli)
-		from->end_tli = n.tli;
-	from->segment = (uint32_t)bytes;
-	return 0;
 }
 
 /* The log behind the base backup, and how far it goes. */
 static int
 follow(struct bk_store *s, struct bk_bundle *b, struct bk_fault *f)
 {
-	const char *wal = bk_json_get_text(json_object_get(b->rec.json, "info"),
-	    "wal");
-	bool alone = wal != NULL && strcmp(wal, "included") == 0;
+	bool alone = bk_base_alone(&b->rec);
 	struct bk_walpath_from from;
 	int64_t last;
 	int rc;
 
-	if (place(&b->rec, &from, f) == -1)
+	if (bk_base_place(&b->rec, &from, f) == -1)
 		return -1;
 	b->segment = from.segment;
 	rc = bk_walpath_read(s, b->rec.name, &from, &b->wal, f);
