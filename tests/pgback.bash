@@ -1,4 +1,21 @@
-# Restored PostgreSQL clusters, in ${home}/to; loaded with wal.bash.
+# Servers whose log goes into a store as it comes, and restored clusters, in
+# ${home}/to; loaded with wal.bash.
+
+# Start one that pushes to ${S}, as the name app; all that is known of it goes
+# to the file that setup reads.
+pushing_start() {
+	export BATS_TEST_TIMEOUT=120
+	root=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
+	wal_start || return 1
+	as_pg test -x "$B/bin/bk-wal-push" || skip "the server's user cannot reach the programs"
+	home=${PGDATA%/data}
+	as_pg mkdir "$home/store" "$home/to"
+	S=file://$home/store
+	echo "S=$S home=$home PGPASSWORD=$(cut -d: -f5 "$PGPASSFILE"); export S home PGPASSWORD" >> "$BATS_FILE_TMPDIR/env"
+	. "$BATS_FILE_TMPDIR/env"
+	restart_with "archive_mode = on" "full_page_writes = on" \
+	    "archive_command = '$B/bin/bk-wal-push --name app $S %p'"
+}
 
 # A row; prints a moment after it.
 commit() {

@@ -7,17 +7,7 @@ load wal
 load pgback
 
 setup_file() {
-	export BATS_TEST_TIMEOUT=120
-	root=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
-	wal_start || return 1
-	as_pg test -x "$B/bin/bk-wal-push" || skip "the server's user cannot reach the programs"
-	home=${PGDATA%/data}
-	as_pg mkdir "$home/store" "$home/to"
-	S=file://$home/store
-	echo "S=$S home=$home PGPASSWORD=$(cut -d: -f5 "$PGPASSFILE"); export S home PGPASSWORD" >> "$BATS_FILE_TMPDIR/env"
-	. "$BATS_FILE_TMPDIR/env"
-	restart_with "archive_mode = on" "full_page_writes = on" \
-	    "archive_command = '$B/bin/bk-wal-push --name app $S %p'" || return 1
+	pushing_start || return 1
 	q 'CREATE TABLE n (i int, at timestamptz DEFAULT clock_timestamp()); INSERT INTO n VALUES (1)'
 	backup > "$BATS_FILE_TMPDIR/first"
 }
