@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "list.h"
+#include "listcover.h"
 #include "names.h"
 #include "optargs.h"
 #include "prog.h"
@@ -25,7 +26,7 @@
 #define LINK_MAX (7 * 24 * 3600)	/* of S3's signature version 4 */
 
 enum { ID = 256, GROUP, SINCE, UNTIL, AT, LATEST, ORDER, REVERSE, LIMIT, RECURSIVE,
-	LINKS, MARKS, CYCLE, TZ, JSON, PLAIN, TABLE, TIMEOUT };
+	LINKS, MARKS, CYCLE, TZ, RECOVERABLE, JSON, PLAIN, TABLE, TIMEOUT };
 
 static const struct bk_opt opts[] = {
 	{ 'n', "name", "NAME", "backups of exactly this name", 0 },
@@ -44,6 +45,7 @@ static const struct bk_opt opts[] = {
 	{ MARKS, "marks", NULL, "show which are hourly, daily, weekly, monthly, yearly", 0 },
 	{ CYCLE, "cycle", "D,W,M", "marks by this cycle of days, weeks and months", 0 },
 	{ TZ, "tz", "ZONE", "marks by the days of this time zone", 0 },
+	{ RECOVERABLE, "recoverable", NULL, "the moments that base backups and their log can be restored to", 0 },
 	{ JSON, "json", NULL, "JSON lines and an end line, also on a terminal", 0 },
 	{ PLAIN, "plain", NULL, "JSON lines without the end line", 0 },
 	{ TABLE, "table", NULL, "a table, also into a pipe", 0 },
@@ -60,7 +62,7 @@ struct args {
 	struct bk_list_req req;
 	struct bk_query *query;
 	struct bk_policy policy;
-	bool recursive;
+	bool recursive, recoverable;
 	int form;			/* JSON, PLAIN, TABLE or 0 */
 };
 
@@ -152,9 +154,6 @@ option_how(struct args *a, int key, const char *arg, struct bk_fault *f)
 		if (bk_number_parse("--limit", arg, 1, INT64_MAX, &n, f) == 0)
 			a->req.limit = (uint64_t)n;
 		break;
-	case RECURSIVE:
-		a->recursive = true;
-		break;
 	case LINKS:
 		links_arg(a, arg, f);
 		break;
@@ -166,6 +165,12 @@ option_how(struct args *a, int key, const char *arg, struct bk_fault *f)
 		break;
 	case MARKS:
 		a->req.marks = true;
+		break;
+	case RECURSIVE:
+		a->recursive = true;
+		break;
+	case RECOVERABLE:
+		a->recoverable = true;
 		break;
 	case TIMEOUT:
 		a->store.timeout_ms = bk_arg_duration("timeout", arg);
@@ -197,12 +202,27 @@ check_zone(const struct args *a)
 	bk_zone_free(z);
 }
 
+/* --recoverable is of names and systems, not of single backups. */
+static void
+check_recoverable(const struct args *a)
+{
+	const struct bk_list_req *r = &a->req;
+
+	if (a->recoverable && (r->id != NULL || r->group != NULL ||
+	    r->query != NULL || r->since != INT64_MIN ||
+	    r->until != INT64_MAX || r->at != INT64_MIN || r->latest ||
+	    r->order != BK_ORDER_TIME || r->reverse || r->limit != 0 ||
+	    r->links != 0 || r->marks || a->recursive))
+		bk_usage("--recoverable goes with --name only");
+}
+
 static void
 parse(struct args *a)
 {
 	bk_arg_options(option, a);
 	a->url = bk_arg_store();
 	check_zone(a);
+	check_recoverable(a);
 	if (a->req.latest && a->req.at != INT64_MIN)
 		bk_usage("choose one of --latest and --at");
 	if (a->form == 0)
@@ -248,6 +268,20 @@ print(const struct args *a, const struct bk_list *l, const struct bk_store *s,
 	return 0;
 }
 
+static void
+recoverable(const struct args *a, struct bk_records_out *out,
+    struct bk_fault *f)
+{
+	struct bk_store *s = bk_store_open(bk_ctx, a->url, &a->store, f);
+
+	if (s != NULL)
+		bk_list_cover(s, a->req.name, a->form == TABLE,
+		    a->form == JSON, f);
+	if (bk_faulty(f) && f->status != BK_NO && a->form == JSON)
+		(void)bk_records_end(out, f, 0, f);
+	bk_store_close(s);
+}
+
 /* What was found, as an answer: status 1 where it is nothing or not all. */
 static void
 answer(const struct args *a, struct bk_store *s, const struct bk_list *l,
@@ -274,6 +308,12 @@ main(int argc, char *argv[])
 	bk_init(&prog, argc, argv);
 	parse(&a);
 	if ((out = bk_records_writer(STDOUT_FILENO, &f)) != NULL &&
+	    a.recoverable) {
+		recoverable(&a, out, &f);
+		bk_records_out_free(out);
+		return bk_exit(&f);
+	}
+	if (out != NULL &&
 	    (s = bk_store_open(bk_ctx, a.url, &a.store, &f)) != NULL &&
 	    (a.recursive ? bk_list_deep(bk_ctx, s, &a.store, &a.req, &l, &f) :
 	    bk_list_read(bk_ctx, s, &a.req, &l, &f)) == 0)

@@ -173,9 +173,11 @@ add_segment(void *arg, const struct bk_wal_key *k, const struct bk_object *o,
 	bu->prev = *k;
 	if (again || k->name.kind != BK_WAL_SEGMENT)
 		return 0;
-	if ((run == NULL || !goes_on(run, k)) &&
-	    (run = new_run(bu, k, f)) == NULL)
-		return -1;
+	if (run == NULL || !goes_on(run, k)) {
+		if ((run = new_run(bu, k, f)) == NULL)
+			return -1;
+		run->first_modified = o->modified;
+	}
 	run->last = k->name;
 	run->count++;
 	run->stored += o->bytes;

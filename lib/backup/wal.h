@@ -132,7 +132,9 @@ struct bk_wal_run {
 	struct bk_wal_name first, last;
 	uint64_t count;
 	uint64_t stored;		/* bytes in the store */
-	int64_t modified;		/* of the last, as struct bk_object has it */
+	int64_t first_modified;		/* as struct bk_object has it */
+	int64_t modified;		/* of the last */
+	bool closed;			/* what is behind it is none of its */
 	char last_key[BK_KEY_MAX + 1];
 };
 

@@ -46,7 +46,7 @@ look(struct bk_store *s, const char *name, const struct bk_wal_run *run,
 	struct bk_wal_reader *r = bk_wal_reader_new(keep, l, f);
 	int rc = r != NULL ? 0 : -1;
 
-	for (i = end - depth; rc == 0 && i <= end; i++) {
+	for (i = end - depth; rc == 0 && i <= end - run->closed; i++) {
 		rc = push(s, name, run, i, r, f);
 		if (rc == BK_ABSENT && i < end)
 			rc = bk_fault_set(f, BK_DATA, "a segment of '%s' went "

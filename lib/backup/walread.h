@@ -52,8 +52,8 @@ uint64_t bk_wal_reader_end(const struct bk_wal_reader *r);
 bool bk_wal_reader_ended(const struct bk_wal_reader *r);
 
 /*
- * The last commit of ${system} on ${run}'s timeline, from the growing segment
- * behind the run or the run's last segments, of which up to ${back} are read.
+ * The last commit of ${run}: from the growing segment behind it, unless it is
+ * closed, or its last segments, of which up to ${back} are read.
  * 0, BK_ABSENT where there is none in them, -1.
  */
 int bk_wal_last_commit(struct bk_store *s, const char *name,
