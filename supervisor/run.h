@@ -181,6 +181,12 @@ int bk_run_look(struct bk_run *r, const struct bk_job *job,
 int bk_run_requests(struct bk_run *r, const struct bk_job_store *store,
     struct bk_fault *f);
 
+/*
+ * Say in j->after which of the backups just stored is much smaller than those
+ * before it.
+ */
+void bk_run_judge(struct bk_runjob *j);		/* runjudge.c */
+
 /* ---- runhook.c ---- */
 
 /* Commands, webhooks and the dead-man ping for what has happened. */

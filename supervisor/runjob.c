@@ -118,8 +118,10 @@ finish(struct bk_runjob *j)
 	bk_run_report(j);
 	/* Pruning may take long: it is stopped as the dump is. */
 	j->run->closing = j->run->signal != 0;
-	if (j->outcome == BK_LEDGER_COMMITTED)
+	if (j->outcome == BK_LEDGER_COMMITTED) {
 		(void)bk_run_prune(j);
+		bk_run_judge(j);
+	}
 	j->run->closing = true;
 	if (j->outcome != BK_LEDGER_SKIPPED)
 		bk_run_hooks(j, failed ? BK_HOOK_FAILURE : BK_HOOK_SUCCESS);

@@ -12,7 +12,6 @@
 #include "standing.h"
 
 #define ASK_MS 60000
-#define FOREVER "36500d"		/* the longest that a duration may be */
 #define ANSWER_MAX 65536
 
 static int
@@ -22,7 +21,7 @@ add_limits(const struct bk_standing *st, struct bk_args *a, struct bk_fault *f)
 	int rc = -1;
 
 	if ((st->max_age > 0 ? bk_buf_addf(&age, f, "%lldms",
-	    (long long)st->max_age) : bk_buf_adds(&age, FOREVER, f)) == 0 &&
+	    (long long)st->max_age) : bk_buf_adds(&age, BK_STAND_FOREVER, f)) == 0 &&
 	    bk_args_opt(a, "--max-age", age.p, f) == 0)
 		rc = 0;
 	if (rc == 0 && st->max_age > 0 && st->job->max_unchanged >= st->max_age &&

@@ -13,6 +13,8 @@
 #include "job.h"
 #include "ledger.h"
 
+#define BK_STAND_FOREVER "36500d"	/* the longest that a duration may be */
+
 /* As bk-fresh tells them; the worse the later. */
 enum bk_stand {
 	BK_STAND_FRESH,

@@ -391,3 +391,27 @@ print(*(m['name'] for m in json.load(open('store/.bk/group/g/$run.json'))['membe
 	run -0 --separate-stderr bk-run app
 	[ "$(outcome 'o["outcome"]')" = committed ] && [ "$(manifests store)" -eq 3 ]
 }
+
+@test "seven nights of an emptied database: told in the first, every good copy survives" {
+	job app <<-'END'
+	source = "fake:?bytes=${BYTES}"
+	store = "one"
+	keep = "--keep-last 4"
+	on-failure = "echo \"$BK_EVENT $BK_MESSAGE\" >> told"
+	END
+	for i in 1 2 3 4; do
+		BYTES=100000 run -0 --separate-stderr bk-run app
+	done
+	bk-list --plain --name app "$S" | sort > good
+	[ ! -e told ]
+	for night in 1 2 3 4 5 6 7; do
+		BYTES=10 run -1 --separate-stderr bk-run app
+		[[ $(outcome 'o["outcome"], o["message"]') == "committed store 'one': app: shrunk: "* ]]
+		[ "$(wc -l < told)" -eq "$night" ]
+	done
+	grep -q "^fail .*much smaller" told
+	[ "$(bk-list --plain --name app "$S" | sort | comm -23 good - | wc -l)" -eq 0 ]
+	# As much as the job itself finds right is not told.
+	sed -i 's/--keep-last 4/--keep-last 4 --max-shrink 100%/' bk.conf
+	BYTES=10 run -0 --separate-stderr bk-run app
+}
