@@ -86,7 +86,8 @@ last() { tail -c 20000 "$1" | grep -ao '{"end".*'; }
 	    int(last[16:], 16) + 1)], e
 	assert e["info"]["stop-time"] > h["time"], (h, e)
 	PY
-	bk-dump -n other "$U" | bk-compress > z
+	run -0 --separate-stderr sh -c "bk-dump -n other '$U' | bk-compress > z"
+	said '?wal=include puts it into the backup'
 	last z | grep '"requires":\["other/wal/'
 }
 

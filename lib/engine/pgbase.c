@@ -169,13 +169,30 @@ standby(struct base *b, bool *is, struct bk_fault *f)
 	return 0;
 }
 
+/* Say at once that what the backup requires may never come. */
+static int
+look_for_archive(const struct bk_dump *d, struct base *b, struct bk_fault *f)
+{
+	char mode[16] = "";
+
+	if (b->wal || bk_pgrepl_version(&b->r) < 100000)
+		return 0;
+	if (show(b, "archive_mode", mode, sizeof(mode), f) == -1)
+		return -1;
+	if (strcmp(mode, "off") == 0)
+		d->req->ctx->log(BK_LOG_WARN, "%s: archive_mode is off: unless "
+		    "pg_receivewal keeps the log that the backup requires, "
+		    "?wal=include puts it into the backup", b->r.where);
+	return 0;
+}
+
 static int
 describe(struct bk_dump *d, struct base *b, struct bk_fault *f)
 {
 	const char *version = bk_pgrepl_version_text(&b->r);
 	bool behind;
 
-	if (standby(b, &behind, f) == -1 ||
+	if (standby(b, &behind, f) == -1 || look_for_archive(d, b, f) == -1 ||
 	    bk_json_set_text(d->source, "server", b->span.system, f) == -1 ||
 	    bk_json_set_text(d->info, "system", b->span.system, f) == -1 ||
 	    bk_json_set(d->info, "server", bk_json_string(version,
