@@ -177,6 +177,12 @@ refused() {
 	fetch "${W[1]}"
 	refused 193
 	said "'${W[1]}' is missing: '${W[2]}' behind it is there"
+	# A history from before there was an archive is not one.
+	mkdir -p store/app/wal/$SYSTEM/00000002
+	: > store/app/wal/$SYSTEM/00000002/000000020000000000000009-0123456789abcdef
+	touch -d '11 minutes ago' store/app/wal/$SYSTEM/00000002/*
+	fetch 00000002.history
+	[ "$status" -eq 1 ]
 	touch d/standby.signal
 	fetch "${W[1]}"
 	[ "$status" -eq 1 ]

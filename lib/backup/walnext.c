@@ -101,7 +101,7 @@ static int
 absent(const struct bk_wal_next *w, const struct bk_wal_name *file,
     const struct bk_wal_later *later, struct bk_fault *f)
 {
-	if (w->standby || later->file[0] == '\0' || later->modified < 0 ||
+	if (file->kind != BK_WAL_SEGMENT || w->standby || later->file[0] == '\0' || later->modified < 0 ||
 	    w->ctx->now() - later->modified < GAP_MS)
 		return BK_ABSENT;
 	return bk_fault_set(f, BK_DATA, "'%s' is missing: '%s' behind it is "
