@@ -95,3 +95,40 @@ only_wal() { [ -z "$(find "${1:-store}" -type f ! -path '*/wal/*')" ]; }
 	run -0 --separate-stderr bash -c 'bk-put "$S" < in'
 	[ "$(member requires <<< "${lines[0]}")" = "[]" ]
 }
+
+@test "bk-copy takes along what is required, verified, or copies nothing" {
+	# Real files of 1 MiB: made as a server would.
+	mkdir -p d/pg_wal
+	python3 - <<-'END'
+	import struct
+	for n in 2, 3:
+	    head = struct.pack("=HHIQII QII", 0xd110, 2, 1, n << 20, 0, 0, 7291000000000000001, 1 << 20, 8192)
+	    open(f"d/pg_wal/{1:08X}{0:08X}{n:08X}", "wb").write(head + bytes((1 << 20) - len(head)))
+	END
+	for f in d/pg_wal/*; do bk-wal-push --compress zstd --name app "$S" "$f"; done
+	bk-put "$S" < in > rec
+	T=file://$PWD/two
+	run -0 --separate-stderr bk-copy "$S" "$T" --create
+	[ "$(find two/app/wal -type f | wc -l)" -eq 2 ]
+	for f in d/pg_wal/*; do
+		bk-wal-fetch --name app --prefetch 0 "$T" "${f##*/}" got
+		cmp got "$f"
+	done
+	run -0 bk-copy "$S" "$T"
+	# One that is damaged, one that is missing: nothing is listed.
+	bend() { printf XXXX | dd of="$1" bs=1 seek=60 conv=notrunc status=none; }
+	bend "$(echo store/${A}*)"
+	run -65 --separate-stderr bk-copy "$S" "file://$PWD/three" --create
+	one_line
+	nothing_listed three
+	rm store/${A}*
+	run -65 --separate-stderr bk-copy "$S" "file://$PWD/three" --create
+	said "requires '$A*', which is in neither store"
+	nothing_listed three
+	# Another content in the target.
+	mkdir -p "three/$D" && : > "three/${B}ffffffffffffffff"
+	bk-wal-push --name app "$S" d/pg_wal/000000010000000000000002
+	run -65 --separate-stderr bk-copy "$S" "file://$PWD/three"
+	said 'with another content (ffffffffffffffff, not'
+	nothing_listed three
+}

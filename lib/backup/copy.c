@@ -1,5 +1,5 @@
 /*
- * Order is all: claim, payload, notes, manifest, claim away.  A stop before
+ * Order is all: claim, payload, notes, required log, manifest, claim away.  A stop before
  * the manifest leaves debris that nobody lists and that the next try finishes;
  * a payload that is there already is not trusted but read and compared.
  */
@@ -8,6 +8,7 @@
 #include "chain.h"
 #include "claim.h"
 #include "copy.h"
+#include "copylog.h"
 #include "entry.h"
 #include "fetch.h"
 #include "tomb.h"
@@ -157,6 +158,7 @@ bk_copy(const struct bk_ctx *ctx, struct bk_store *from, struct bk_store *to,
 		goto out;
 	paid = true;
 	if (copy_notes(from, to, rec, f) == -1 ||
+	    bk_copy_log(ctx, from, to, rec, progress, f) == -1 ||
 	    bk_claim_check(ctx, to, &claim, f) == -1 ||
 	    copy_small(from, to, key.p, f) == -1)
 		goto out;
@@ -167,7 +169,7 @@ bk_copy(const struct bk_ctx *ctx, struct bk_store *from, struct bk_store *to,
 		rc = bk_fault_set(f, BK_DATA,
 		    "the parent %s of %s went from '%s' meanwhile", rec->parent,
 		    rec->id, to->url);
-	rc = rc == 1 ? 0 : -1;
+	rc = rc == 1 ? bk_copy_log_check(to, rec, f) : -1;
 out:
 	/* A payload without manifest stays claimed for the next try. */
 	if (rc != -1 || !paid)
