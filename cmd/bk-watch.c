@@ -97,6 +97,7 @@ parse(struct watch *w, char ***paths)
 	const char *arg;
 	bool exec = false;
 	int key, n, rest;
+	size_t i;
 
 	while ((key = bk_opt_next(&arg)) != -1)
 		switch (key) {
@@ -127,6 +128,9 @@ parse(struct watch *w, char ***paths)
 	w->n = (size_t)(n - (rest > 0 ? rest : 0));
 	if (w->n == 0 || w->n > BK_WATCH_PATHS)
 		bk_usage("want one path or more, up to %d", BK_WATCH_PATHS);
+	for (i = 0; i < w->n; i++)
+		if (*(*paths)[i] == '\0')
+			bk_usage("'': want the path of a file or directory");
 	if (w->flag != NULL && *w->flag == '\0')
 		bk_usage("--flag '': want the name of a file");
 	if ((w->flag != NULL) + exec + (w->heartbeat != 0) > 1)

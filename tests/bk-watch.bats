@@ -53,6 +53,7 @@ ended() {
 @test "wrong usage" {
 	run -64 --separate-stderr bk-watch
 	said "want one path or more"
+	run -64 --separate-stderr bk-watch ''
 	run -64 --separate-stderr bk-watch x --exec
 	run -64 --separate-stderr bk-watch x -- true
 	run -64 --separate-stderr bk-watch --settle 5 x
