@@ -107,8 +107,11 @@ prune(struct bk_runjob *j, const struct bk_job_store *store, const char *name,
 			goto out;
 	/* Its plan is for those who ask bk-prune themselves. */
 	rc = bk_run_program(r, &a, NULL, NULL, &out, j->deadline, f);
-	if (rc > 0)
-		rc = bk_fault_set(f, rc <= 127 ? rc : BK_DATA, "exited %d", rc);
+	if (rc > 0) {
+		rc = bk_fault_set(f, rc <= 127 ? rc : BK_DATA,
+		    "bk-prune exited %d", rc);
+		bk_run_reason(r, f);
+	}
 out:
 	bk_buf_release(&out);
 	bk_args_release(&a);
@@ -130,7 +133,7 @@ bk_run_prune(struct bk_runjob *j)
 			bk_fault_clear(&f);
 			if (prune(j, j->job->stores[k], name, &f) == -1)
 				(void)bk_fault_set(&j->after, f.status,
-				    "bk-prune of '%s' in store '%s': %s", name,
+				    "pruning '%s' in store '%s': %s", name,
 				    j->job->stores[k]->name, f.text);
 		}
 	return bk_faulty(&j->after) ? -1 : 0;

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "child.h"
 #include "io.h"
 #include "json.h"
 #include "pipeline.h"
@@ -247,12 +248,15 @@ out:
 	return rc;
 }
 
-/* May the slot try again after this? */
+/*
+ * May the slot try again after this?  A program that is not there does not
+ * come by itself, and others wait for the lock meanwhile.
+ */
 static bool
-worth_it(int status)
+worth_it(const struct bk_fault *f)
 {
-	return status == BK_UNAVAILABLE || status == BK_CANTCREATE ||
-	    status == BK_IO;
+	return (f->status == BK_UNAVAILABLE || f->status == BK_CANTCREATE ||
+	    f->status == BK_IO) && strstr(f->text, BK_ABSENT_TEXT) == NULL;
 }
 
 /* Wait before the next try; false when there is no time left for one. */
@@ -269,7 +273,7 @@ again(struct source *s, int64_t *wait, int64_t *limit, struct bk_fault *f)
 		if (j->run->until != 0 && now + j->run->until - ctx->now() < *limit)
 			*limit = now + j->run->until - ctx->now();
 	}
-	if (!worth_it(f->status) || now + ms >= *limit)
+	if (!worth_it(f) || now + ms >= *limit)
 		return false;
 	ctx->log(BK_LOG_WARN, "job '%s': %s; trying again in %lld s",
 	    j->job->title, f->text, (long long)(ms + 999) / 1000);
@@ -385,9 +389,11 @@ dump_each(struct bk_runjob *j, const char *url, struct bk_fault *f)
 	    bk_args_add(&a, "--list", f) == -1 || bk_args_add(&a, url, f) == -1)
 		goto out;
 	rc = bk_run_program(j->run, &a, NULL, NULL, &out, j->deadline, f);
-	if (rc > 0)
+	if (rc > 0) {
 		rc = bk_fault_set(f, rc <= 127 ? rc : BK_DATA,
 		    "bk-dump --list exited %d", rc);
+		bk_run_reason(j->run, f);
+	}
 	for (p = bk_buf_text(&out); rc == 0 && *p != '\0'; p = nl + 1) {
 		nl = strchr(p, '\n');
 		if (nl == NULL || (o = bk_json_parse(p, (size_t)(nl - p),
@@ -410,6 +416,17 @@ out:
 	return rc;
 }
 
+/* A limit that was reached is named. */
+static void
+name_limit(const struct bk_job *job, struct bk_fault *f)
+{
+	if (strcmp(f->text, "bk-dump: timeout") != 0)
+		return;
+	bk_fault_clear(f);
+	(void)bk_fault_set(f, BK_DATA, "bk-dump: timeout: the dump took longer "
+	    "than the job's 'timeout', %llds", (long long)(job->timeout + 999) / 1000);
+}
+
 int
 bk_run_dump(struct bk_runjob *j, struct bk_fault *f)
 {
@@ -428,6 +445,7 @@ bk_run_dump(struct bk_runjob *j, struct bk_fault *f)
 		    dump_each(j, j->job->sources[i], &own) :
 		    dump_source(j, name, j->job->sources[i], &own);
 		bk_run_cause(j, &own);
+		name_limit(j->job, &own);
 		if (one == -1)
 			rc = bk_fault_set(f, own.status, "%s%s%s",
 			    j->job->nsources > 1 ? name : "",

@@ -82,7 +82,7 @@ carry_out(struct bk_runjob *j, struct bk_fault *f)
 {
 	struct bk_fault late = BK_FAULT_INIT;
 	struct bk_run *r = j->run;
-	int rc;
+	int late_rc, rc;
 
 	if (j->job->only_if != NULL) {
 		rc = shell(j, "only-if", j->job->only_if, f);
@@ -100,7 +100,9 @@ carry_out(struct bk_runjob *j, struct bk_fault *f)
 	r->closing = true;
 	if (j->job->always != NULL) {
 		j->deadline = r->ctx.mono() + j->job->hook_timeout;
-		if (shell(j, "always", j->job->always, &late) != 0)
+		if ((late_rc = shell(j, "always", j->job->always, &late)) > 0)
+			(void)bk_fault_set(&late, BK_DATA, "it exited %d", late_rc);
+		if (late_rc != 0)
 			r->ctx.log(BK_LOG_WARN, "job '%s': always failed: %s",
 			    j->job->title, late.text);
 	}

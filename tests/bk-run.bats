@@ -206,7 +206,7 @@ gone() {
 	timeout = "300ms"
 	END
 	run -65 --separate-stderr timeout 20 bk-run app
-	[[ "$(entry -1 'e["message"]')" == *timeout* ]]
+	[[ "$(entry -1 'e["message"]')" == *"took longer than the job's 'timeout', "* ]]
 	nothing_listed store
 }
 
@@ -230,6 +230,16 @@ gone() {
 	rm tries
 	run -69 --separate-stderr bk-run --until 2026-01-01T00:00:00Z app
 	[ "$(wc -l < tries)" -eq 1 ]
+}
+
+@test "a program that is not there is not waited for" {
+	job filter <<< 'source = "fake:?bytes=9" store = "one" pipeline = "no-such-filter"'
+	job tool <<< 'source = "exec:" command = { "./no-such-tool" } store = "one"'
+	run -69 --separate-stderr timeout 20 bk-run filter
+	said "cannot find the program 'no-such-filter'"
+	run -69 --separate-stderr timeout 20 bk-run tool
+	said "cannot find the program './no-such-tool'"
+	[ ! -e store ] || [ "$(manifests store)" -eq 0 ]
 }
 
 @test "a store that was full gets the same backup by bk-copy" {
@@ -365,7 +375,7 @@ print(*(m['name'] for m in json.load(open('store/.bk/group/g/$run.json'))['membe
 	# What fails after the commit is said, and the backup stands.
 	run -1 --separate-stderr bk-run bad
 	[ "$(outcome 'o["outcome"], o["status"]')" = "committed 0" ]
-	said "bk-prune of 'bad' in store 'one'"
+	said "pruning 'bad' in store 'one': bk-prune: --keep-last must be a number"
 	[ "$(entry -1 'e["event"]')" = committed ]
 }
 

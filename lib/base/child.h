@@ -71,6 +71,8 @@ void bk_child_reason(const char *tail, char *out, size_t size);
  * the path to ${out}; 0, or BK_ABSENT_TOOL when there is none.
  */
 #define BK_ABSENT_TOOL 1
+/* How the fault of a tool that is not there begins, its own or a child's. */
+#define BK_ABSENT_TEXT "cannot find the program '"
 int bk_tool_find(const struct bk_ctx *ctx, const char *tool, char *out,
     size_t size);
 

@@ -205,7 +205,7 @@ bk_spawn(const struct bk_ctx *ctx, const struct bk_child_spec *spec,
 
 	if (bk_tool_find(ctx, spec->argv[0], path, sizeof(path)) != 0)
 		return bk_fault_set(f, BK_UNAVAILABLE,
-		    "cannot find the program '%s'; is it installed and on PATH?",
+		    BK_ABSENT_TEXT "%s'; is it installed and on PATH?",
 		    spec->argv[0]);
 	if (bk_buf_addf(&loader, f, "%s/bk-child", ctx->bindir) == -1 ||
 	    bk_buf_addf(&num, f, "%ld", (long)getpid()) == -1)
