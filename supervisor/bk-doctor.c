@@ -56,8 +56,9 @@ schedule(struct bk_doctor *d)
 		return false;
 	}
 	bk_doctor_note(d, "schedule", d->jobs->path, d->jobs->njobs == 0 ?
-	    BK_FINDING_WARN : BK_FINDING_OK, "%zu job%s, zone %s",
-	    d->jobs->njobs, d->jobs->njobs == 1 ? "" : "s", bk_due_zone(d->due));
+	    BK_FINDING_BAD : BK_FINDING_OK, "%zu job%s, zone %s%s",
+	    d->jobs->njobs, d->jobs->njobs == 1 ? "" : "s", bk_due_zone(d->due),
+	    d->jobs->njobs == 0 ? ": nothing is backed up" : "");
 	if (d->job != NULL && bk_jobs_find(d->jobs, d->job, &none) == NULL)
 		(void)bk_fault_set(&d->fault, none.status, "%s", none.text);
 	return !bk_faulty(&d->fault);

@@ -197,7 +197,7 @@ answer(const struct shown *s)
 	for (i = 0; i < s->n; i++)
 		if (s->st[i].state >= BK_STAND_SHRUNK)
 			return BK_NO;
-	return 0;
+	return s->n > 0 ? 0 : BK_NO;
 }
 
 int
@@ -223,8 +223,11 @@ main(int argc, char *argv[])
 	n = bk_operands(&words);
 	if ((jobs = bk_jobs_load(bk_ctx, config, &f)) != NULL &&
 	    choose(jobs, words, n, &s, &f) == 0 && look(jobs, &s, &f) == 0 &&
-	    print(&s, form == JSON, &f) == 0)
+	    print(&s, form == JSON, &f) == 0) {
 		status = answer(&s);
+		if (s.n == 0)
+			bk_say(BK_LOG_WARN, "there is no job in '%s'", jobs->path);
+	}
 	free(s.st);
 	bk_jobs_free(jobs);
 	return bk_faulty(&f) ? bk_exit(&f) : status;

@@ -51,9 +51,9 @@ bk_doctor_state(struct bk_doctor *d)
 	struct stat st;
 
 	if (stat(dir, &st) == -1) {
-		/* The first run makes it. */
 		bk_doctor_note(d, "state", dir, errno == ENOENT ?
-		    BK_FINDING_WARN : BK_FINDING_BAD, "%s", strerror(errno));
+		    BK_FINDING_WARN : BK_FINDING_BAD, "%s%s", strerror(errno),
+		    errno == ENOENT ? "; the first run makes it" : "");
 		return;
 	}
 	if (!S_ISDIR(st.st_mode))

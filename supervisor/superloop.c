@@ -220,7 +220,8 @@ bk_sup_loop(struct bk_sup *s, struct bk_fault *f)
 			    s->tasks[i].job);
 		s->beat = bk_sup_beat(s->ctx);
 		bk_sup_note(s->ctx, "READY=1");
-		s->ctx->log(BK_LOG_INFO, "%zu job%s of '%s', zone %s",
+		s->ctx->log(s->jobs->njobs > 0 ? BK_LOG_INFO : BK_LOG_WARN,
+		    "%zu job%s of '%s', zone %s",
 		    s->jobs->njobs, s->jobs->njobs == 1 ? "" : "s", s->jobs->path,
 		    bk_due_zone(s->due));
 	}

@@ -41,6 +41,8 @@ for o in map(json.loads, sys.stdin):
 	sed -i 's/"two"/"one" schedule = "0 25 * * *"/' bk.conf
 	run -1 --separate-stderr bk-doctor
 	[[ "$(found schedule)" == "fail "*"bk.conf:"* ]]
+	BK_CONF=/dev/null run -1 --separate-stderr bk-doctor --once
+	[[ "$(found schedule)" == "fail /dev/null: 0 jobs, "*": nothing is backed up" ]]
 	BK_CONF=$PWD/none run -1 --separate-stderr bk-doctor
 	[[ "$(found schedule)" == "fail $PWD/none: "*"No such file"* ]]
 }

@@ -151,4 +151,6 @@ ledger() {
 	run -78 --separate-stderr bk-status
 	said "bk.conf:"
 	BK_CONF=$PWD/none run -66 --separate-stderr bk-status
+	BK_CONF=/dev/null run -1 --separate-stderr bk-status
+	said "there is no job in '/dev/null'"
 }

@@ -37,6 +37,8 @@ o = [json.loads(l) for l in sys.stdin]
 print(o[0]["job"], o[0]["prunes"], o[0]["zone"], o[0]["max-age"], o[1]["prunes"])' <<< "$output")" = \
 	    "app False Europe/Berlin 172800000 True" ]
 	[ ! -e state ]
+	run -0 bk-supervise --check --config /dev/null
+	[[ $output == *"warning: there is no job"* ]]
 }
 
 @test "--check: errors have their file and line" {
