@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -437,7 +438,37 @@ put_end(const struct bk_prune *p, struct bk_fault *f)
 		*f = why;
 }
 
-/* Plan, show, carry out. */
+static int
+seen(void *arg, const struct bk_object *o, struct bk_fault *f)
+{
+	(void)o;
+	(void)f;
+	*(bool *)arg = true;
+	return BK_LIST_STOP;
+}
+
+/* A name of which the store has neither backup nor payload is a mistake. */
+static int
+check_names(struct bk_store *s, const struct bk_prune *p,
+    const char *const *names, struct bk_fault *f)
+{
+	char prefix[BK_NAME_MAX + 2];
+	bool found;
+	size_t i;
+
+	for (; names != NULL && *names != NULL; names++) {
+		for (found = false, i = 0; i < p->len && !found; i++)
+			found = strcmp(p->item[i].name, *names) == 0;
+		(void)snprintf(prefix, sizeof(prefix), "%s/", *names);
+		if (!found && bk_store_list(s, prefix, "", seen, &found, f) == -1)
+			return -1;
+		if (!found)
+			return bk_fault_set(f, BK_NOINPUT, "there is no backup of "
+			    "the name '%s' in %s", *names, s->url);
+	}
+	return 0;
+}
+
 static int
 prune(struct args *a, struct bk_store *s, struct bk_fault *f)
 {
@@ -464,7 +495,8 @@ prune(struct args *a, struct bk_store *s, struct bk_fault *f)
 		req.reviewed = pf.lines;
 	}
 	if (bk_prune_plan(bk_ctx, s, &req, &p, f) == -1 ||
-	    (a->plan != NULL && bk_prune_file_check(&pf, &p, f) == -1) ||
+	    (a->plan != NULL ? bk_prune_file_check(&pf, &p, f) :
+	    check_names(s, &p, req.names, f)) == -1 ||
 	    print_plan(a, &p, f) == -1)
 		goto out;
 	say_versions(s, &p);

@@ -309,6 +309,17 @@ all_whole() {
 	done
 }
 
+@test "a name that the store does not know is 66, one that was pruned is not" {
+	put app
+	for how in "--keep-last 1" "--keep-last 1 --dry-run" "--all --yes"; do
+		run -66 --separate-stderr bk-prune --name ap --name app $how "$S"
+		said "there is no backup of the name 'ap' in $S"
+		[ -z "$output" ] && [ "$(listed)" = "${ids[0]}" ]
+	done
+	run -0 --separate-stderr bk-prune --all --yes --name app "$S"
+	run -0 --separate-stderr bk-prune --keep-last 1 --name app "$S"
+}
+
 @test "usage: 64" {
 	for words in "" "--keep-last 0" "--cycle 0,0,0" "--keep-last x" \
 	    "--keep-last 1 --keep-last 2" "--id x" "--undo x" "--plan p --sweep" \
