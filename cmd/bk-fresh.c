@@ -24,7 +24,7 @@
 #define METRICS_MAX 65536
 
 enum { GROUP = 256, MAX_AGE, MAX_UNCHANGED, MIN_BYTES, MAX_SHRINK, NAGIOS, METRICS,
-	JSON, TIMEOUT };
+	WAL, MAX_LAG, DATA_DIR, JSON, TIMEOUT };
 
 static const struct bk_opt opts[] = {
 	{ 'n', "name", "NAME", "backups of exactly this name", 0 },
@@ -33,6 +33,9 @@ static const struct bk_opt opts[] = {
 	{ MAX_UNCHANGED, "max-unchanged", "DURATION", "how long \"nothing new\" may stand in for a backup", 0 },
 	{ MIN_BYTES, "min-bytes", "SIZE", "smaller ones are not good", 0 },
 	{ MAX_SHRINK, "max-shrink", "PERCENT", "so much smaller than before is suspect (50%)", 0 },
+	{ WAL, "wal", NULL, "PostgreSQL's log too: gaps behind the newest base backup", 0 },
+	{ MAX_LAG, "max-lag", "DURATION", "how late the log may come to the store", 0 },
+	{ DATA_DIR, "data-dir", "DIR", "the server's data directory: what waits there", 0 },
 	{ NAGIOS, "nagios", NULL, "answer as a plug-in of Nagios: status 0 to 3", 0 },
 	{ METRICS, "metrics", "FILE", "also write Prometheus text to FILE", 0 },
 	{ JSON, "json", NULL, "a JSON object, also on a terminal", 0 },
@@ -41,7 +44,7 @@ static const struct bk_opt opts[] = {
 };
 
 static const struct bk_prog prog = { "bk-fresh",
-	"--name NAME | --group GROUP --max-age DURATION [OPTION]... [URL]",
+	"--name NAME | --group GROUP --max-age DURATION | --wal [OPTION]... [URL]",
 	"tell whether the newest good backup is younger than the limit", opts };
 
 struct args {
@@ -95,6 +98,15 @@ option(void *args, int key, const char *arg, struct bk_fault *f)
 	case MAX_SHRINK:
 		shrink_arg(a, arg, f);
 		break;
+	case WAL:
+		a->req.wal = true;
+		break;
+	case MAX_LAG:
+		a->req.max_lag = bk_arg_duration("max-lag", arg);
+		break;
+	case DATA_DIR:
+		a->req.data = arg;
+		break;
 	case NAGIOS:
 		a->nagios = true;
 		break;
@@ -115,8 +127,12 @@ parse(struct args *a)
 {
 	bk_arg_options(option, a);
 	a->url = bk_arg_store();
-	if (a->req.name == NULL || a->req.max_age == 0)
-		bk_usage("want --name (or --group) and --max-age");
+	if (a->req.name == NULL || (a->req.max_age == 0 && !a->req.wal))
+		bk_usage("want --name (or --group) and --max-age (or --wal)");
+	if (a->req.wal && a->req.group)
+		bk_usage("--wal goes with --name");
+	if (!a->req.wal && (a->req.max_lag != 0 || a->req.data != NULL))
+		bk_usage("--max-lag and --data-dir go with --wal");
 	if (a->req.max_unchanged != 0 && a->req.max_unchanged < a->req.max_age)
 		bk_usage("--max-unchanged is shorter than --max-age");
 	if (a->nagios && a->json)
@@ -150,7 +166,9 @@ nagios_status(const struct bk_fresh *fr)
 	case BK_LAST_FAILED:
 	case BK_SHRUNK:
 		return 1;
+	case BK_LAG:
 	case BK_STALE:
+	case BK_GAP:
 	case BK_NEVER:
 		return 2;
 	default:
@@ -175,9 +193,15 @@ nagios_line(const struct bk_fresh *fr, struct bk_buf *b, struct bk_fault *f)
 			*p = ' ';
 	if (fr->good == INT64_MIN || fr->answer == BK_CANNOT_TELL)
 		return 0;
-	return bk_buf_addf(b, f, " | age=%llds;;%lld bytes=%lluB",
-	    (long long)(fr->now - fr->good) / 1000,
-	    (long long)fr->req.max_age / 1000, (unsigned long long)fr->bytes);
+	if (bk_buf_addf(b, f, " | age=%llds", (long long)(fr->now -
+	    fr->good) / 1000) == -1 || (fr->req.max_age != 0 &&
+	    bk_buf_addf(b, f, ";;%lld", (long long)fr->req.max_age /
+	    1000) == -1) || bk_buf_addf(b, f, " bytes=%lluB",
+	    (unsigned long long)fr->bytes) == -1)
+		return -1;
+	return !fr->req.wal ? 0 : bk_buf_addf(b, f, " missing=%llu lag=%llds",
+	    (unsigned long long)fr->wal.gap.count,
+	    (long long)(fr->wal.lag > 0 ? fr->wal.lag : 0) / 1000);
 }
 
 static int

@@ -21,19 +21,6 @@ setup() {
 
 teardown() { halt; }
 
-# A base backup into the store, as the server's user, who pushes its log.
-backup() {
-	as_pg env PATH="$PATH" PGPASSWORD="$PGPASSWORD" sh -c \
-	    "bk-dump -n app 'postgres-base://postgres@127.0.0.1:$PGPORT/?checkpoint=fast' | bk-put '$S'"
-}
-
-pushed() {
-	local f
-	f=$(q 'SELECT pg_walfile_name(pg_switch_wal())')
-	timeout 30 sh -c "until ls '$home/store/app/wal'/*/*/$f-* > /dev/null 2>&1; do :; done"
-	echo "$f"
-}
-
 # of EXPRESSION: of the lines ${output} as v, the end line as e
 of() {
 	python3 -c 'import json, sys

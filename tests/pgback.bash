@@ -17,6 +17,21 @@ pushing_start() {
 	    "archive_command = '$B/bin/bk-wal-push --name app $S %p'"
 }
 
+# backup [PARAMETERS [PORT]]: a base backup into the store, by the user who
+# pushes its log; prints the record.
+backup() {
+	as_pg env PATH="$PATH" PGPASSWORD="$PGPASSWORD" sh -c \
+	    "bk-dump -n app 'postgres-base://postgres@127.0.0.1:${2:-$PGPORT}/?checkpoint=fast${1-}' | bk-compress | bk-put '$S'"
+}
+
+# Wait until the segment under way is in the store; prints its name.
+pushed() {
+	local f
+	f=$(q 'SELECT pg_walfile_name(pg_switch_wal())')
+	timeout 30 sh -c "until ls '$home/store/app/wal'/*/*/$f-* > /dev/null 2>&1; do :; done"
+	echo "$f"
+}
+
 # A row; prints a moment after it.
 commit() {
 	q "INSERT INTO n VALUES ($1)" > /dev/null

@@ -31,18 +31,6 @@ teardown() {
 # bk COMMAND...: as the server's user, as the log is pushed
 bk() { as_pg env PATH="$PATH" PGPASSWORD="$PGPASSWORD" "$@"; }
 
-# A base backup into the store, by way of its log; prints the record.
-backup() {
-	bk sh -c "bk-dump -n app 'postgres-base://postgres@127.0.0.1:${2:-$PGPORT}/?checkpoint=fast${1-}' | bk-compress | bk-put '$S'"
-}
-
-# Wait until the segment under way is in the store.
-pushed() {
-	local f
-	f=$(q 'SELECT pg_walfile_name(pg_switch_wal())')
-	timeout 30 sh -c "until ls '$home/store/app/wal'/*/*/$f-* > /dev/null 2>&1; do :; done"
-}
-
 # The rows of the original.
 have() { q "SELECT string_agg(i::text, ' ' ORDER BY i) FROM n"; }
 

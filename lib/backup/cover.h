@@ -117,6 +117,10 @@ int bk_coverage_read(const struct bk_ctx *ctx, struct bk_store *s,
     const char *name, bool times, struct bk_coverage *c, struct bk_fault *f);
 void bk_coverage_release(struct bk_coverage *c);
 
+/* Read the end of one entry ${v}, which has a base backup.  0 or -1. */
+int bk_coverage_end(struct bk_store *s, const char *name,
+    const struct bk_coverage *c, struct bk_cover *v, struct bk_fault *f);
+
 /* {"recoverable":{…}} of entry ${i}, a new reference, or NULL. */
 json_t *bk_coverage_json(const struct bk_coverage *c, const char *name,
     size_t i, struct bk_fault *f);

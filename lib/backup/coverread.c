@@ -142,9 +142,9 @@ read_lines(const struct bk_ctx *ctx, struct bk_store *s, const char *name,
 
 /* ---- the last commit ---- */
 
-/* Of one interval; where none is near its end, what was known stays. */
-static int
-read_end(struct bk_store *s, const char *name, const struct bk_coverage *c,
+/* Where none is near its end, what was known stays. */
+int
+bk_coverage_end(struct bk_store *s, const char *name, const struct bk_coverage *c,
     struct bk_cover *v, struct bk_fault *f)
 {
 	unsigned int back = SEGMENTS_BACK;
@@ -180,7 +180,7 @@ bk_coverage_read(const struct bk_ctx *ctx, struct bk_store *s,
 		return -1;
 	for (i = 0; times && i < c->covers.len; i++)
 		if (c->covers.v[i].base != BK_COVER_NONE &&
-		    read_end(s, name, c, &c->covers.v[i], f) == -1)
+		    bk_coverage_end(s, name, c, &c->covers.v[i], f) == -1)
 			return -1;
 	return 0;
 }

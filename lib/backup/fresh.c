@@ -13,7 +13,7 @@
 #include "judged.h"
 
 const char *const bk_freshness_names[BK_FRESHNESSES] = { "fresh", "unchanged",
-	"shrunk", "failed", "stale", "never", "unknown" };
+	"shrunk", "failed", "lag", "stale", "gap", "never", "unknown" };
 
 /* The newest record, and the newest good one whose payload is there. */
 static int
@@ -109,7 +109,9 @@ bk_fresh_read(const struct bk_ctx *ctx, struct bk_store *s,
 	fr->now = ctx->now();
 	if (bk_store_now(ctx, s, &fr->now, f) == -1 ||
 	    (req->group ? bk_fresh_group(ctx, s, fr, f) :
-	    read_name(ctx, s, fr, f)) == -1) {
+	    read_name(ctx, s, fr, f)) == -1 ||
+	    (req->wal && bk_fresh_wal_read(ctx, s, req->name, req->data,
+	    fr->now, &fr->wal, f) == -1)) {
 		bk_fresh_unknown(fr, req, fr->now, f);
 		return -1;
 	}

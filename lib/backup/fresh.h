@@ -6,9 +6,12 @@
  * Good is as in retain.h.  The first answer that applies, in this order:
  *
  *   never      there is no good backup, and none that only shrank
+ *   gap        with ${wal}: what the newest base backup needs of the log, or
+ *              what follows it, is not whole
  *   stale      the newest good one is older than max_age, and no attempt has
  *              found it unchanged within max_age; or it has been unchanged
  *              for longer than max_unchanged
+ *   lag        with ${wal}: the log comes to the store later than max_lag
  *   failed     the newest attempt failed
  *   shrunk     the newest backup is below min_bytes, or its source so much
  *              smaller than before that it is suspect
@@ -28,6 +31,7 @@
 #include "buf.h"
 #include "ctx.h"
 #include "fault.h"
+#include "freshwal.h"
 #include "retain.h"
 #include "state.h"
 #include "store.h"
@@ -38,22 +42,28 @@ enum bk_freshness {
 	BK_UNCHANGED,
 	BK_SHRUNK,
 	BK_LAST_FAILED,
+	BK_LAG,
 	BK_STALE,
+	BK_GAP,
 	BK_NEVER,
 	BK_CANNOT_TELL,
 	BK_FRESHNESSES
 };
 
-/* "fresh", "unchanged", "shrunk", "failed", "stale", "never", "unknown". */
+/* "fresh", "unchanged", "shrunk", "failed", "lag", "stale", "gap", "never",
+   "unknown". */
 extern const char *const bk_freshness_names[BK_FRESHNESSES];
 
 struct bk_fresh_req {
 	const char *name;
 	bool group;			/* it is a group: its whole runs count */
-	int64_t max_age;		/* ms */
+	int64_t max_age;		/* ms; 0: no limit */
 	int64_t max_unchanged;		/* ms; 0: no limit */
 	uint64_t min_bytes;		/* of the payload; 0: none */
 	unsigned int shrink;		/* percent, see retain.h; 100: never */
+	bool wal;			/* of a name: its log too */
+	int64_t max_lag;		/* ms; 0: no limit */
+	const char *data;		/* the server's data directory, or NULL */
 };
 
 /* What is known; times in ms, INT64_MIN where there is none. */
@@ -72,12 +82,14 @@ struct bk_fresh {
 	bool shrunk;			/* that is why */
 	uint64_t backups, daily, weekly, monthly;	/* of good ones: marks */
 	uint64_t unreadable;
+	struct bk_fresh_wal wal;
 	struct bk_state state;
 	char text[512];			/* the answer in one line */
 };
 
 #define BK_FRESH_INIT { .answer = BK_CANNOT_TELL, .good = INT64_MIN, \
     .newest = INT64_MIN, .finished = INT64_MIN, .duration = -1, \
+    .wal = BK_FRESH_WAL_INIT, \
     .state = BK_STATE_INIT }
 
 /*

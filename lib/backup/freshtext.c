@@ -45,7 +45,7 @@ too_old(const struct bk_fresh *fr)
 {
 	int64_t ms = age(fr);
 
-	if (ms <= fr->req.max_age)
+	if (fr->req.max_age == 0 || ms <= fr->req.max_age)
 		return false;
 	if (!unchanged(fr) ||
 	    fr->now - fr->state.unchanged_time > fr->req.max_age)
@@ -56,10 +56,14 @@ too_old(const struct bk_fresh *fr)
 static enum bk_freshness
 answer(const struct bk_fresh *fr)
 {
-	if (fr->good == INT64_MIN && !fr->shrunk)
+	if ((fr->good == INT64_MIN && !fr->shrunk) || fr->wal.foreign)
 		return BK_NEVER;
+	if (fr->wal.gap.count > 0 || fr->wal.twice[0] != '\0')
+		return BK_GAP;
 	if (too_old(fr))
 		return BK_STALE;
+	if (fr->req.max_lag != 0 && fr->wal.lag > fr->req.max_lag)
+		return BK_LAG;
 	if (fr->state.failed_time > last_success(fr))
 		return BK_LAST_FAILED;
 	if (fr->shrunk)
@@ -99,6 +103,21 @@ say_failure(const struct bk_fresh *fr, char *out, size_t size)
 	    why != NULL ? why : "");
 }
 
+/* What is wrong with the log. */
+static void
+say_wal(const struct bk_fresh *fr, char *out, size_t size)
+{
+	struct bk_buf b = BK_BUF_INIT(1024);
+	struct bk_fault quiet = BK_FAULT_INIT;
+
+	if (fr->answer == BK_GAP)
+		(void)bk_fresh_wal_gap_text(&fr->wal, &b, &quiet);
+	else
+		(void)bk_fresh_wal_lag_text(&fr->wal, fr->req.max_lag, &b, &quiet);
+	(void)snprintf(out, size, "%s", bk_buf_text(&b));
+	bk_buf_release(&b);
+}
+
 static void
 say(struct bk_fresh *fr)
 {
@@ -118,6 +137,16 @@ say(struct bk_fresh *fr)
 		break;
 	case BK_LAST_FAILED:
 		say_failure(fr, text, sizeof(text));
+		break;
+	case BK_GAP:
+	case BK_LAG:
+		say_wal(fr, text, sizeof(text));
+		break;
+	case BK_NEVER:
+		if (fr->wal.foreign)
+			(void)snprintf(text, sizeof(text), "the newest base "
+			    "backup is of another server than '%.200s'",
+			    fr->req.data);
 		break;
 	case BK_STALE:
 		(void)snprintf(text + strlen(text), sizeof(text) - strlen(text),
@@ -200,11 +229,14 @@ bk_fresh_json(const struct bk_fresh *fr, const char *store, struct bk_fault *f)
 	    bk_json_set_text(o, "state", bk_freshness_names[fr->answer], f) == 0 &&
 	    bk_json_set_text(o, "text", fr->text, f) == 0 &&
 	    set_time(o, "time", fr->now, f) == 0 &&
-	    set_int(o, "max-age", fr->req.max_age, f) == 0 &&
+	    (fr->req.max_age == 0 ||
+	    set_int(o, "max-age", fr->req.max_age, f) == 0) &&
 	    set_good(o, fr, f) == 0 &&
 	    (fr->why[0] == '\0' ||
 	    (bk_json_set_text(o, "newest", fr->newest_id, f) == 0 &&
 	    bk_json_set_text(o, "why", fr->why, f) == 0)) &&
+	    (!fr->req.wal || bk_json_set(o, "wal", bk_fresh_wal_json(&fr->wal,
+	    fr->req.max_lag, f), f) == 0) &&
 	    set_object(o, "attempt", fr->state.attempt, f) == 0 &&
 	    set_object(o, "unchanged", fr->state.unchanged, f) == 0 &&
 	    set_object(o, "failed", fr->state.failed, f) == 0 &&
@@ -299,6 +331,25 @@ known(struct metrics *m, const struct bk_fresh *fr)
 	    (int64_t)fr->unreadable, false);
 }
 
+static void
+known_wal(struct metrics *m, const struct bk_fresh_wal *w)
+{
+	gauge(m, "bk_wal_missing", "Files of the log that are missing behind "
+	    "the newest base backup.", (int64_t)w->gap.count, false);
+	if (w->to != INT64_MIN)
+		gauge(m, "bk_wal_recoverable_timestamp_seconds",
+		    "The last moment that can be restored.", w->to, true);
+	if (w->lag >= 0)
+		gauge(m, "bk_wal_lag_seconds",
+		    "How far the stored log is behind.", w->lag, true);
+	if (!w->local)
+		return;
+	gauge(m, "bk_wal_waiting_files", "Files of the log that wait to be "
+	    "stored.", (int64_t)w->waiting, false);
+	gauge(m, "bk_wal_waiting_bytes", "Their size.", (int64_t)w->bytes,
+	    false);
+}
+
 int
 bk_fresh_metrics(const struct bk_fresh *fr, const char *store,
     struct bk_buf *out, struct bk_fault *f)
@@ -315,6 +366,8 @@ bk_fresh_metrics(const struct bk_fresh *fr, const char *store,
 		    "When this was found out.", fr->now, true);
 		if (fr->answer != BK_CANNOT_TELL)
 			known(&m, fr);
+		if (fr->answer != BK_CANNOT_TELL && fr->req.wal)
+			known_wal(&m, &fr->wal);
 	}
 	bk_buf_release(&m.label);
 	return bk_faulty(f) ? -1 : 0;
