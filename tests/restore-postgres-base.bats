@@ -98,6 +98,22 @@ archived() {
 	grep '"end":"end of the log"' line
 }
 
+@test "from a store, whose record says again what the tablespaces are" {
+	local s=file://$BATS_TEST_TMPDIR/store link oid
+	bk-dump -n app 'postgres-base:///?checkpoint=fast&wal=include' | bk-put --create "$s"
+	bk-restore "$s" --name app --latest --start --into "$home/to/a" "${maps[@]}"
+	oid=$(q "SELECT oid FROM pg_tablespace WHERE spcname = 'one'")
+	[ "$(readlink "$home/to/a/pg_tblspc/$oid")" = "$home/to/one" ]
+	[ "$(find "$home/to/a/pg_tblspc" -mindepth 1 | wc -l)" = 2 ]
+	begin "$home/to/a"
+	[ "$(there 'SELECT sum(a) FROM u JOIN v USING (a)')" = 500500 ]
+	halt
+	bk-restore "$s" --name app --latest --into "$home/to/b" \
+	    --tablespace "$home/one=$home/to/3" --tablespace "$home/two=$home/to/4"
+	[ "$(readlink "$home/to/b/pg_tblspc/$oid")" = "$home/to/3" ]
+	grep -qxF "$oid $home/to/3" "$home/to/b/tablespace_map"
+}
+
 @test "a place that holds something, and one that does" {
 	run -73 --separate-stderr bk-restore --into "$home/to/data" --restore-command "$fetch" < "$base"
 	said "--tablespace '$home/"

@@ -34,7 +34,7 @@
 #define SPACES_MAX 1000
 
 struct space {
-	const char *oid, *old;		/* borrowed from the header */
+	const char *oid, *old;		/* borrowed from struct back's list */
 	const char *new;		/* borrowed from the request, or old */
 	struct bk_dirplace to;
 };
@@ -42,6 +42,8 @@ struct space {
 struct back {
 	struct bk_recovery recovery;
 	struct bk_dirplace to;
+	json_t *list;			/* of tablespaces: ours, for what the end
+					   line says may replace the header's */
 	struct space *spaces;
 	struct bk_pgspace *trees;	/* the same for pguntar */
 	size_t nspaces;
@@ -139,7 +141,7 @@ open_space(struct back *b, struct space *s, unsigned int flags,
 }
 
 static int
-open_spaces(struct back *b, const json_t *list, unsigned int flags,
+open_spaces(struct back *b, json_t *list, unsigned int flags,
     struct bk_fault *f)
 {
 	size_t i, n = json_array_size(list);
@@ -150,6 +152,7 @@ open_spaces(struct back *b, const json_t *list, unsigned int flags,
 	if (n > SPACES_MAX)
 		return bk_fault_set(f, BK_DATA, "more than %d tablespaces",
 		    SPACES_MAX);
+	b->list = json_incref(list);
 	if ((b->spaces = calloc(n + 1, sizeof(*b->spaces))) == NULL ||
 	    (b->trees = calloc(n + 1, sizeof(*b->trees))) == NULL)
 		return bk_fault_errno(f, BK_IO, ENOMEM, "tablespaces");
@@ -466,6 +469,7 @@ bk_pgbase_restore_close(struct bk_restore *r)
 	bk_dirplace_close(r->req->ctx, &b->to);
 	free(b->spaces);
 	free(b->trees);
+	json_decref(b->list);
 	free(b);
 	r->priv = NULL;
 }
