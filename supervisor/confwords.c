@@ -30,6 +30,7 @@ const struct bk_confword bk_confwords[] = {
 	{ "lock", JOB, false },
 	{ "max-age", TOP | JOB, false },
 	{ "max-bytes", JOB, false },
+	{ "max-lag", JOB, false },
 	{ "max-unchanged", TOP | JOB, false },
 	{ "name", JOB, false },
 	{ "on-failure", TOP | JOB, true },
@@ -59,6 +60,7 @@ const struct bk_confword bk_confwords[] = {
 	{ "tz", TOP, false },
 	{ "unless-unchanged", JOB, false },
 	{ "url", STORE, false },
+	{ "wal-check", JOB, false },
 	{ "watch", JOB, true },
 };
 

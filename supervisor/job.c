@@ -37,6 +37,7 @@ static const struct {
 	{ "hosts", LIST, offsetof(struct bk_job, hosts) },
 	{ "max-age", DURATION, offsetof(struct bk_job, max_age) },
 	{ "max-bytes", TEXT, offsetof(struct bk_job, max_bytes) },
+	{ "max-lag", DURATION, offsetof(struct bk_job, max_lag) },
 	{ "max-unchanged", DURATION, offsetof(struct bk_job, max_unchanged) },
 	{ "name", TEXT, offsetof(struct bk_job, name) },
 	{ "on-failure", LIST, offsetof(struct bk_job, hooks[BK_HOOK_FAILURE]) },
@@ -59,6 +60,7 @@ static const struct {
 	{ "tags", LIST, offsetof(struct bk_job, tags) },
 	{ "timeout", DURATION, offsetof(struct bk_job, timeout) },
 	{ "unless-unchanged", BOOL, offsetof(struct bk_job, unless_unchanged) },
+	{ "wal-check", DURATION, offsetof(struct bk_job, wal_check) },
 	{ "watch", LIST, offsetof(struct bk_job, watch) },
 };
 
@@ -348,6 +350,24 @@ check_values(const struct making *m, struct bk_fault *f)
 	    at_word(max, f) : 0;
 }
 
+/* Words that only base backups have a use for. */
+static int
+check_log(const struct making *m, struct bk_fault *f)
+{
+	static const char *const names[] = { "wal-check", "max-lag" };
+	const struct bk_conf_word *w;
+	size_t i, k;
+
+	for (i = 0; i < m->job->nsources; i++)
+		if (bk_job_base(m->job, i))
+			return 0;
+	for (k = 0; k < 2; k++)
+		if ((w = word(m, names[k])) != NULL)
+			return bk_conf_fault(f, w->file, w->line,
+			    "%s goes with a source postgres-base://", names[k]);
+	return 0;
+}
+
 /* What a job must have, and what does not go together. */
 static int
 check_job(struct making *m, struct bk_fault *f)
@@ -372,6 +392,8 @@ check_job(struct making *m, struct bk_fault *f)
 	for (; j->nsources < w->n; j->nsources++)
 		if (check_source(m, w, j->nsources, f) == -1)
 			return -1;
+	if (check_log(m, f) == -1)
+		return -1;
 	for (i = 0; i < j->nsources; i++) {
 		bk_job_name(j, i, one);
 		for (k = 0; k < i; k++) {

@@ -74,6 +74,8 @@ struct bk_job {
 	int64_t timeout;		/* of a run without retries; 10 h */
 	int64_t max_age;		/* BK_JOB_UNSET: twice the interval */
 	int64_t max_unchanged;		/* BK_JOB_UNSET: no bound */
+	int64_t wal_check;		/* how often its log is looked at; 0: after runs */
+	int64_t max_lag;		/* of its log; 0: no bound */
 	int64_t retry;			/* how long to try again, 1 h; 0: never */
 	int64_t retry_wait;		/* the first wait, 10 s; tripled each time */
 	int64_t hook_timeout;		/* 30 s */
@@ -129,6 +131,9 @@ bool bk_job_here(const struct bk_ctx *ctx, const struct bk_job *job);
 
 /* Is source ${i} one of "each=yes": a backup for each database and the roles? */
 bool bk_job_each(const struct bk_job *job, size_t i);
+
+/* Is source ${i} one of base backups of PostgreSQL? */
+bool bk_job_base(const struct bk_job *job, size_t i);
 
 /*
  * The name of the backups of source ${i}: the job's, and with several sources

@@ -98,6 +98,14 @@ bk_job_each(const struct bk_job *job, size_t i)
 	return yes;
 }
 
+bool
+bk_job_base(const struct bk_job *job, size_t i)
+{
+	static const char scheme[] = "postgres-base:";
+
+	return strncmp(job->sources[i], scheme, sizeof(scheme) - 1) == 0;
+}
+
 void
 bk_job_name(const struct bk_job *job, size_t i, char out[BK_NAME_MAX + 1])
 {

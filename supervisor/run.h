@@ -187,6 +187,12 @@ int bk_run_requests(struct bk_run *r, const struct bk_job_store *store,
  */
 void bk_run_judge(struct bk_runjob *j);		/* runjudge.c */
 
+/*
+ * Of a job that makes base backups: is the log in its stores whole and recent?
+ * on-stale is told where it is not, once.  1 if it is not, else 0.
+ */
+int bk_run_wal(struct bk_run *r, const struct bk_job *job);	/* runwal.c */
+
 /* ---- runhook.c ---- */
 
 /* Commands, webhooks and the dead-man ping for what has happened. */

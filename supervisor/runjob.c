@@ -124,6 +124,8 @@ finish(struct bk_runjob *j)
 		(void)bk_run_prune(j);
 		bk_run_judge(j);
 	}
+	if (j->outcome != BK_LEDGER_SKIPPED)
+		(void)bk_run_wal(j->run, j->job);
 	j->run->closing = true;
 	if (j->outcome != BK_LEDGER_SKIPPED)
 		bk_run_hooks(j, failed ? BK_HOOK_FAILURE : BK_HOOK_SUCCESS);

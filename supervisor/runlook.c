@@ -8,6 +8,7 @@
  *     stands in, and is entered.
  *   - The newest good backup is too old: on-stale is told, once until there
  *     is a newer one.  What cannot be known is told too: silence is an alarm.
+ *   - The log behind base backups is not whole, or late ("wal-check").
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -222,7 +223,7 @@ bk_run_look(struct bk_run *r, const struct bk_job *job, struct bk_fault *f)
 {
 	struct bk_ledger_state s;
 	struct bk_due *due;
-	int mended, stale = 0, known;
+	int mended, stale = 0, wal = 0, known;
 
 	if (!bk_job_here(&r->ctx, job->leader))
 		return 0;
@@ -234,8 +235,10 @@ bk_run_look(struct bk_run *r, const struct bk_job *job, struct bk_fault *f)
 		known = -1;
 	if (known != -1)
 		stale = look_age(r, due, job, f);
+	if (job->wal_check > 0)
+		wal = bk_run_wal(r, job);
 	bk_due_free(due);
 	if (bk_faulty(f))
 		return f->status;
-	return mended == 1 || stale == 1 ? BK_NO : 0;
+	return mended == 1 || stale == 1 || wal == 1 ? BK_NO : 0;
 }

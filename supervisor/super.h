@@ -59,6 +59,7 @@ struct bk_sup_task {
 	int64_t acted;			/* the slot that we entered last */
 	bool unwritten;			/* the ledger could not be told */
 	int64_t again;			/* wall clock: leave the slot alone until then */
+	int64_t wal_again;		/* boot clock: next look at its log */
 	int64_t look_again;		/* wall clock: no look before */
 	bool recalled;			/* it was looked for in the stores */
 	bool at_start;			/* to be run once */

@@ -261,6 +261,24 @@ consider_events(struct bk_sup *s, struct bk_sup_task *t,
 	queue(t, start ? "start" : "watch", &none);
 }
 
+/* "wal-check": is it time to look at the job's log? */
+static bool
+wal_due(struct bk_sup *s, struct bk_sup_task *t)
+{
+	int64_t now = bk_sup_boot();
+
+	if (t->job->wal_check == 0 || s->once ||
+	    !bk_job_here(s->ctx, t->job->leader))
+		return false;
+	if (t->wal_again <= now) {
+		t->wal_again = now + t->job->wal_check;
+		sooner(&s->boot, t->wal_again);
+		return true;
+	}
+	sooner(&s->boot, t->wal_again);
+	return false;
+}
+
 static void
 consider(struct bk_sup *s, struct bk_sup_task *t)
 {
@@ -283,7 +301,7 @@ consider(struct bk_sup *s, struct bk_sup_task *t)
 	}
 	if (t->look != NULL || t->queued)
 		return;
-	if ((at = stale_at(s, t, l, now)) <= now)
+	if ((at = stale_at(s, t, l, now)) <= now || wal_due(s, t))
 		bk_sup_look(s, t);
 	else
 		sooner(&s->wall, at);
