@@ -287,31 +287,40 @@ bk_due_max_age(const struct bk_due *d, const struct bk_job *job)
 	    2 * bk_due_interval(d, job);
 }
 
-static int64_t
-later(int64_t a, int64_t b)
+bool
+bk_due_ahead(int64_t t, int64_t now)
 {
-	return a > b ? a : b;
+	return t > now + BK_DUE_CORRECTION;
+}
+
+/* The later of two times that can be. */
+static int64_t
+later(int64_t a, int64_t b, int64_t now)
+{
+	return b > a && !bk_due_ahead(b, now) ? b : a;
 }
 
 int64_t
 bk_due_stale(const struct bk_due *d, const struct bk_job *job,
-    const struct bk_ledger_state *s, const struct bk_due_age *age)
+    const struct bk_ledger_state *s, const struct bk_due_age *age, int64_t now)
 {
-	int64_t max = bk_due_max_age(d, job), stored = age->good, seen, at;
+	int64_t max = bk_due_max_age(d, job), stored, told, seen, at;
 
 	if (!one_of(d, job->leader)->here || max == 0)
 		return BK_DUE_NEVER;
+	stored = later(0, age->good, now);
+	told = later(0, age->told, now);
 	if (s != NULL)
-		stored = later(stored, s->committed);
+		stored = later(stored, s->committed, now);
 	if (stored == 0)
 		stored = age->since;
-	seen = s != NULL ? later(stored, s->unchanged) : stored;
+	seen = s != NULL ? later(stored, s->unchanged, now) : stored;
 	/* Told of, until a newer one comes. */
-	if (age->told >= seen)
+	if (told >= seen)
 		return BK_DUE_NEVER;
 	at = seen + max;
 	if (job->max_unchanged > 0 && stored + job->max_unchanged < at &&
-	    age->told < stored + job->max_unchanged)
+	    told < stored + job->max_unchanged)
 		at = stored + job->max_unchanged;
 	return at;
 }

@@ -104,11 +104,19 @@ int64_t bk_due_interval(const struct bk_due *d, const struct bk_job *job);
 int64_t bk_due_max_age(const struct bk_due *d, const struct bk_job *job);
 
 /*
+ * Is ${t} so far ahead of ${now} that a clock that was wrong must have told
+ * it?  Then it vouches for nothing.
+ */
+bool bk_due_ahead(int64_t t, int64_t now);
+
+/*
  * When the newest good backup becomes too old and nobody was told yet, or
- * BK_DUE_NEVER.  For a job without any, ${age}->since stands in.
+ * BK_DUE_NEVER.  For a job without any, ${age}->since stands in; what is
+ * ahead of ${now} counts for nothing.
  */
 int64_t bk_due_stale(const struct bk_due *d, const struct bk_job *job,
-    const struct bk_ledger_state *s, const struct bk_due_age *age);
+    const struct bk_ledger_state *s, const struct bk_due_age *age,
+    int64_t now);
 
 /* A few words for a person: "its slot", "never ran". */
 const char *bk_due_word(enum bk_due_why why);

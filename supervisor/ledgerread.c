@@ -106,6 +106,27 @@ fold_commit(struct bk_ledger_state *s, const json_t *o)
 	s->recent_duration[i] = s->duration;
 }
 
+/*
+ * Does the supervisor say that this slot has come?  That counts whatever came
+ * before, for the clock may have been set back.
+ */
+static bool
+has_come(enum bk_ledger_event event, const char *run)
+{
+	return event == BK_LEDGER_DUE ||
+	    (event == BK_LEDGER_SKIPPED && run == NULL);
+}
+
+/* A run that ends was counted when it began; other slots may have come. */
+static bool
+moves_on(const struct bk_ledger_state *s, enum bk_ledger_event event,
+    const char *run, int64_t slot)
+{
+	return has_come(event, run) || slot == s->slot || (slot > s->slot &&
+	    (event == BK_LEDGER_STARTED || run == NULL ||
+	    strcmp(run, s->run) != 0));
+}
+
 static void
 fold_entry(struct bk_ledger_state *s, const json_t *o,
     enum bk_ledger_event event)
@@ -115,8 +136,7 @@ fold_entry(struct bk_ledger_state *s, const json_t *o,
 
 	s->last = event;
 	s->last_time = time;
-	/* A run may end after later slots came; the clock may be set back. */
-	if (slot != 0 && (slot >= s->slot || event == BK_LEDGER_DUE)) {
+	if (slot != 0 && moves_on(s, event, run, slot)) {
 		s->slot = slot;
 		s->slot_event = event;
 	}
@@ -277,6 +297,7 @@ note_line(void *arg, const char *p, size_t n, struct bk_fault *f)
 struct seen {
 	unsigned int events[BK_LEDGER_EVENTS];
 	int64_t slot;
+	bool came;
 };
 
 /* Is the line wanted, given the later ones of its job? */
@@ -290,6 +311,8 @@ wanted(struct seen *s, const struct bk_ledger_state *job, const json_t *o,
 
 	if (newest)
 		s->slot = slot;
+	if (!s->came && slot != 0 && has_come(event, run))
+		s->came = newest = true;
 	return s->events[event]++ < (event == BK_LEDGER_COMMITTED ?
 	    BK_LEDGER_RECENT : 1U) || newest ||
 	    (run != NULL && strcmp(run, job->run) == 0);

@@ -111,10 +111,9 @@ bk_remember_age(const char *state, const char *job, int64_t now,
 	*age = (struct bk_due_age){ .since = bk_json_get_time(o, "since"),
 		.good = bk_json_get_time(o, "good"), .told = bk_json_get_time(o, "told") };
 	json_decref(o);
-	/* What lies in the future was written by a clock that was wrong. */
-	if (age->good > now)
+	if (bk_due_ahead(age->good, now))
 		age->good = 0;
-	if (age->told > now)
+	if (bk_due_ahead(age->told, now))
 		age->told = 0;
 	if (age->since != 0 && age->since <= now)
 		return bk_faulty(f) ? -1 : 0;

@@ -198,14 +198,14 @@ look_age(struct bk_run *r, const struct bk_due *due, const struct bk_job *job,
 	(void)bk_remember_age(r->all->state, job->title, now, &age, &late);
 	if ((known = read_state(r, job, &s, f)) == -1)
 		return -1;
-	if (bk_due_stale(due, job, known ? &s : NULL, &age) > now)
+	if (bk_due_stale(due, job, known ? &s : NULL, &age, now) > now)
 		goto out;
 	stand(r, due, job, known ? &s : NULL, &st);
 	if (st.good > age.good)
 		age.good = st.good;
 	if (st.unchanged > age.good && st.state == BK_STAND_UNCHANGED)
 		age.good = st.unchanged;
-	if (bk_due_stale(due, job, known ? &s : NULL, &age) <= now) {
+	if (bk_due_stale(due, job, known ? &s : NULL, &age, now) <= now) {
 		rc = tell_stale(r, &st, age.since);
 		age.told = now;
 	}

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "due.h"
 #include "standing.h"
 #include "table.h"
 
@@ -23,9 +24,9 @@ too_old(const struct bk_standing *st, int64_t now)
 {
 	const struct bk_job *j = st->job;
 
-	if (st->max_age == 0 || now - st->good <= st->max_age)
+	if (st->max_age == 0 || now - st->good < st->max_age)
 		return false;
-	if (st->unchanged < st->good || now - st->unchanged > st->max_age)
+	if (st->unchanged < st->good || now - st->unchanged >= st->max_age)
 		return true;
 	return j->max_unchanged > 0 && now - st->good > j->max_unchanged;
 }
@@ -76,7 +77,12 @@ bk_standing_ledger(struct bk_standing *st, const struct bk_ledger_state *s,
 		(void)snprintf(st->message, sizeof(st->message),
 		    "run %s was killed", s->run);
 	}
-	if (s->committed == 0)
+	if (bk_due_ahead(st->good, now))
+		st->good = 0;
+	if (bk_due_ahead(st->unchanged, now))
+		st->unchanged = 0;
+	/* Then the stores are to be asked. */
+	if (st->good == 0)
 		return;
 	st->bytes = s->bytes;
 	st->duration = s->duration;

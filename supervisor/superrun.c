@@ -317,7 +317,7 @@ look_ended(struct bk_sup *s, struct bk_sup_task *t, struct bk_sup_child *c,
 		s->ctx->log(BK_LOG_WARN, "job '%s': %s", c->title, f.text);
 	/* What it could not put right is not looked at without end. */
 	t->look_again = (l != NULL && l->open) ||
-	    bk_due_stale(s->due, t->job, l, &t->age) <= now ? now + AGAIN_MS : 0;
+	    bk_due_stale(s->due, t->job, l, &t->age, now) <= now ? now + AGAIN_MS : 0;
 }
 
 static void

@@ -210,7 +210,7 @@ static int64_t
 stale_at(const struct bk_sup *s, const struct bk_sup_task *t,
     const struct bk_ledger_state *l, int64_t now)
 {
-	int64_t at = bk_due_stale(s->due, t->job, l, &t->age), spared;
+	int64_t at = bk_due_stale(s->due, t->job, l, &t->age, now), spared;
 
 	/* A run that is under way may mend it; one that hangs does not. */
 	if (t->run != NULL) {

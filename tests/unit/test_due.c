@@ -365,28 +365,34 @@ test_stale(void)
 	struct world w;
 
 	make_job(&w, "schedule = '@daily' max-unchanged = '3d'");
-	ok_int(bk_due_stale(w.due, w.job, NULL, &age), t + 2 * DAY, "never good");
+	ok_int(bk_due_stale(w.due, w.job, NULL, &age, t + 30 * DAY), t + 2 * DAY, "never good");
 	s.committed = t + HOUR;
-	ok_int(bk_due_stale(w.due, w.job, &s, &age), t + HOUR + 2 * DAY,
+	ok_int(bk_due_stale(w.due, w.job, &s, &age, t + 30 * DAY), t + HOUR + 2 * DAY,
 	    "twice the interval");
 	age.good = t + 2 * HOUR;
-	ok_int(bk_due_stale(w.due, w.job, &s, &age), t + 2 * HOUR + 2 * DAY,
+	ok_int(bk_due_stale(w.due, w.job, &s, &age, t + 30 * DAY), t + 2 * HOUR + 2 * DAY,
 	    "the stores know of a newer one");
 	age.told = t + 2 * HOUR + 2 * DAY;
-	ok_int(bk_due_stale(w.due, w.job, &s, &age), BK_DUE_NEVER, "told");
+	ok_int(bk_due_stale(w.due, w.job, &s, &age, t + 30 * DAY), BK_DUE_NEVER, "told");
 	s.committed = age.told + HOUR;
-	ok_int(bk_due_stale(w.due, w.job, &s, &age), s.committed + 2 * DAY,
+	ok_int(bk_due_stale(w.due, w.job, &s, &age, t + 30 * DAY), s.committed + 2 * DAY,
 	    "a new one, a new period");
 	s.unchanged = s.committed + 2 * DAY;
-	ok_int(bk_due_stale(w.due, w.job, &s, &age), s.committed + 3 * DAY,
+	ok_int(bk_due_stale(w.due, w.job, &s, &age, t + 30 * DAY), s.committed + 3 * DAY,
 	    "max-unchanged");
 	age.told = s.committed + 3 * DAY;
 	s.unchanged = age.told + HOUR;
-	ok_int(bk_due_stale(w.due, w.job, &s, &age), s.unchanged + 2 * DAY,
+	ok_int(bk_due_stale(w.due, w.job, &s, &age, t + 30 * DAY), s.unchanged + 2 * DAY,
 	    "told of, and unchanged still");
+	/* Told and stored by a clock that was ten days ahead. */
+	age = (struct bk_due_age){ .since = t, .good = t + HOUR,
+		.told = t + 11 * DAY };
+	s.committed = s.unchanged = t + 10 * DAY;
+	ok_int(bk_due_stale(w.due, w.job, &s, &age, t + DAY),
+	    t + HOUR + 2 * DAY, "what is ahead vouches for nothing");
 	end(&w);
 	make_job(&w, "max-age = '26h' hosts = 'db2'");
-	ok_int(bk_due_stale(w.due, w.job, &s, &age), BK_DUE_NEVER, "elsewhere");
+	ok_int(bk_due_stale(w.due, w.job, &s, &age, t + 30 * DAY), BK_DUE_NEVER, "elsewhere");
 	end(&w);
 }
 
