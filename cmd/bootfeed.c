@@ -139,8 +139,10 @@ bk_bootfeed_open(struct bk_bootfeed *s, struct bk_fault *f)
 		    access(s->bundle, R_OK) == -1)
 			return bk_fault_errno(f, 0, errno, "cannot open '%s'",
 			    s->bundle);
-		s->header = json_pack("{s:s, s:s}", "engine", "files", "bundle",
-		    s->bundle);
+		/* It goes into the mark: what makes a link good does not. */
+		s->header = json_pack("{s:s, s:s%}", "engine", "files", "bundle",
+		    s->bundle, strstr(s->bundle, "://") == NULL ?
+		    strlen(s->bundle) : strcspn(s->bundle, "?#"));
 		if (s->header == NULL)
 			return bk_fault_set(f, BK_IO, "out of memory");
 		return 0;

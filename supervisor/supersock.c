@@ -160,8 +160,9 @@ say(struct bk_sup_client *c, json_t *o, bool last)
 static void
 refuse(struct bk_sup_client *c, int status, const char *message)
 {
-	say(c, json_pack("{s:s,s:i,s:s}", "event", "refused", "status", status,
-	    "message", message), true);
+	/* A text that was cut may end within a character. */
+	say(c, json_pack("{s:s,s:i,s:o}", "event", "refused", "status", status,
+	    "message", bk_json_string(message, strlen(message))), true);
 }
 
 void

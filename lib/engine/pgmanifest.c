@@ -247,7 +247,7 @@ compare_sum(struct bk_pgmanifest *m, const json_t *o, const char *name,
 {
 	const char *kind = bk_json_get_text(o, "Checksum-Algorithm");
 	const char *hex = bk_json_get_text(o, "Checksum");
-	uint8_t sum[64], turned[4];
+	uint8_t sum[64] = { 0 }, turned[4];
 	int i;
 
 	if (kind == NULL && hex == NULL && m->sum == BK_PGSUM_NONE)
