@@ -100,25 +100,42 @@ set_running(const struct bk_jobs *jobs, struct bk_standing *st,
 }
 
 /*
- * Ask the stores of job ${i}, but none twice that could not be asked: each
- * time it would be waited for.
+ * A store that could not be asked is not asked again: each time it would be
+ * waited for.  Does job ${i} have one of those?
  */
-static void
-ask_stores(struct shown *s, size_t i)
+static bool
+known_down(struct shown *s, size_t i)
 {
 	struct bk_standing *st = &s->st[i];
 	size_t k, n;
 
 	for (k = 0; k < i; k++)
 		for (n = 0; n < st->job->nstores; n++)
-			if (s->st[k].down == st->job->stores[n] &&
-			    st->state >= BK_STAND_STALE) {
+			if (s->st[k].down == st->job->stores[n]) {
 				st->down = s->st[k].down;
 				memcpy(st->warning, s->st[k].warning,
 				    sizeof(st->warning));
-				return;
+				return true;
 			}
-	bk_standing_stores(bk_ctx, st);
+	return false;
+}
+
+/* What the ledger does not tell of job ${i}. */
+static void
+ask_stores(struct shown *s, size_t i)
+{
+	struct bk_standing *st = &s->st[i];
+	size_t k;
+
+	if (st->state >= BK_STAND_STALE && !known_down(s, i))
+		bk_standing_stores(bk_ctx, st);
+	for (k = 0; k < st->job->nsources && !bk_job_base(st->job, k); k++)
+		;
+	if (k == st->job->nsources)
+		return;
+	if (st->down == NULL)
+		(void)known_down(s, i);
+	bk_standing_wal(bk_ctx, st);
 }
 
 /* Fill in how each job stands. */
@@ -209,6 +226,7 @@ main(int argc, char *argv[])
 	const char *arg, *config = NULL;
 	char **words;
 	int key, form = 0, n, status = 0;
+	size_t i;
 
 	bk_init(&prog, argc, argv);
 	while ((key = bk_opt_next(&arg)) != -1)
@@ -228,6 +246,8 @@ main(int argc, char *argv[])
 		if (s.n == 0)
 			bk_say(BK_LOG_WARN, "there is no job in '%s'", jobs->path);
 	}
+	for (i = 0; s.st != NULL && i < s.n; i++)
+		json_decref(s.st[i].recoverable);
 	free(s.st);
 	bk_jobs_free(jobs);
 	return bk_faulty(&f) ? bk_exit(&f) : status;

@@ -51,6 +51,7 @@ struct bk_standing {
 	char message[BK_LEDGER_TEXT];
 	const struct bk_job_store *down;	/* a store that could not be asked */
 	char warning[BK_LEDGER_TEXT];	/* "" if there is none */
+	json_t *recoverable;		/* of base backups: an array, or NULL */
 };
 
 /*
@@ -66,6 +67,16 @@ void bk_standing_ledger(struct bk_standing *st, const struct bk_ledger_state *s,
  * it as it is, with a warning.
  */
 void bk_standing_stores(const struct bk_ctx *ctx, struct bk_standing *st);
+
+/*
+ * Of a job that makes base backups: ask its stores which moments can be
+ * restored (standwal.c).  Release the array.
+ */
+void bk_standing_wal(const struct bk_ctx *ctx, struct bk_standing *st);
+
+/* The same for a person, a line for each interval.  0 or -1. */
+int bk_standing_wal_text(const struct bk_standing *st, struct bk_buf *out,
+    struct bk_fault *f);
 
 /* As an object, a new reference; NULL with ${f} set (74). */
 json_t *bk_standing_json(const struct bk_standing *st, int64_t now,

@@ -58,6 +58,8 @@ bk_standing_json(const struct bk_standing *st, int64_t now, struct bk_fault *f)
 	    set_int(o, "duration", st->duration, f) == 0 &&
 	    (!st->has_trend || bk_json_set(o, "trend",
 	    json_integer(st->trend), f) == 0) && set_failed(o, st, f) == 0 &&
+	    (st->recoverable == NULL || bk_json_set(o, "recoverable",
+	    json_incref(st->recoverable), f) == 0) &&
 	    (st->warning[0] == '\0' ||
 	    bk_json_set_text(o, "warning", st->warning, f) == 0))
 		return o;
@@ -163,6 +165,8 @@ bk_standing_table(const struct bk_standing *st, size_t n, int64_t now,
 		    wide, f);
 	for (i = 0; rc == 0 && i < n; i++)
 		rc = add_reason(out, &st[i], now, f);
+	for (i = 0; rc == 0 && i < n; i++)
+		rc = bk_standing_wal_text(&st[i], out, f);
 	free(rows);
 	return rc;
 }

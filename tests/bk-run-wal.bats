@@ -68,6 +68,21 @@ back() { mv away/* "$(dirname store/app/wal/*/*/"${F[0]}"-*)/"; }
 	[ "$(lines stale)" -eq 2 ]
 }
 
+@test "bk status shows the moments that can be restored, from each store" {
+	lose
+	run bk status --json
+	to=$(bk-list --recoverable --plain "$S" | sed -n 's/.*"to":"\([^"]*\)".*/\1/p')
+	[ "$(head -n 1 <<< "$output" | python3 -c 'import json, sys
+v, = json.load(sys.stdin)["recoverable"]; print(v["to"], v["store"], v["gap"]["first"])')" = "$to one ${F[1]}" ]
+	run bk status --table
+	[[ $output == *"app: 20"*" to $to can be restored from store 'one', timeline 1; ${F[1]} is missing"* ]]
+	# A store that is away is said, and no more than that.
+	mv store gone
+	run bk status --json
+	[[ $output == *'"recoverable":[]'* ]]
+	[[ $output == *"\"warning\":\"store 'one' cannot be asked"* ]]
+}
+
 @test "the supervisor looks at the interval that the file gives" {
 	lose
 	daemon
