@@ -112,6 +112,7 @@ bk_bootmark_write(const struct bk_bootmark *m, const json_t *of,
 	json_t *o = json_pack("{s:s, s:s, s:s}", "bk", "boot/1", "state",
 	    of != NULL ? "whole" : "begun", "time", bk_time_text(bk_ctx->now(),
 	    when));
+	struct stat st;
 	int fd = -1, rc = -1;
 
 	if (o == NULL || (of != NULL && json_object_set(o, "of",
@@ -125,6 +126,12 @@ bk_bootmark_write(const struct bk_bootmark *m, const json_t *of,
 	if ((fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC |
 	    O_NOFOLLOW, 0600)) == -1) {
 		bk_fault_errno(f, 0, errno, "cannot create '%s'", tmp);
+		goto out;
+	}
+	if (m->lock != -1 && fstat(m->lock, &st) == 0 &&
+	    st.st_uid != geteuid() && fchown(fd, st.st_uid, st.st_gid) == -1) {
+		bk_fault_errno(f, 0, errno, "cannot change the owner of '%s'",
+		    tmp);
 		goto out;
 	}
 	if (bk_write_all(fd, text.p, text.len, tmp, f) == -1 ||
@@ -282,6 +289,10 @@ move_up(struct bk_bootdir *d, struct bk_fault *f)
 	return rc == -1 ? -1 : remove_tree(d->fresh, f);
 }
 
+/*
+ * The lock is given to the owner as well, and with it the mark: a base backup
+ * by the server fails at a file in its directory that it cannot read.
+ */
 static int
 take_mode(const struct bk_bootdir *d, struct bk_fault *f)
 {
@@ -289,8 +300,10 @@ take_mode(const struct bk_bootdir *d, struct bk_fault *f)
 
 	if (lstat(d->fresh, &st) == -1 || fstat(d->fd, &own) == -1)
 		return bk_fault_errno(f, 0, errno, "cannot read '%s'", d->fresh);
-	if ((st.st_uid != own.st_uid || st.st_gid != own.st_gid) &&
-	    fchown(d->fd, st.st_uid, st.st_gid) == -1)
+	if (((st.st_uid != own.st_uid || st.st_gid != own.st_gid) &&
+	    fchown(d->fd, st.st_uid, st.st_gid) == -1) ||
+	    (st.st_uid != geteuid() &&
+	    fchown(d->mark.lock, st.st_uid, st.st_gid) == -1))
 		return bk_fault_errno(f, 0, errno, "cannot change the owner of '%s'",
 		    d->path);
 	if ((st.st_mode & 07777) != (own.st_mode & 07777) &&

@@ -42,7 +42,7 @@ int bk_bootmark_read(const char *path, struct bk_fault *f);
 
 /*
  * Write the mark durably: begun, or with ${of} (borrowed, what was restored)
- * whole.  0 or -1.
+ * whole.  It gets the owner of its lock.  0 or -1.
  */
 int bk_bootmark_write(const struct bk_bootmark *m, const json_t *of,
     struct bk_fault *f);

@@ -248,6 +248,9 @@ sys.stdout.buffer.write(b'REDIS0009\xff' + b'\0' * 8)" > d.rdb
 	(cd / && "${pg[@]}" "$PGBIN/pg_ctl" -D "$home/new" -l /dev/null -w \
 	    -o "-c listen_addresses= -c port=5497 -c unix_socket_directories=$home" start) > out 3>&-
 	[ "$(psql -XAtc 'select a from t' -h "$home" -p 5497 -d postgres)" = 42 ]
+	# It can be backed up itself, for nothing in it is another user's.
+	PGPORT=5497 bk-dump "postgres-base:///?host=$home&checkpoint=fast&wal=include" -n two > two
+	tail -n 1 two | grep -q '"end":"ok"'
 	(cd / && "${pg[@]}" "$PGBIN/pg_ctl" -D "$home/new" -m immediate -w stop) > out
 	# What it is now is nobody's to fill again.
 	run -0 --separate-stderr bash -c "bk-boot -v --data-dir '$home/new' < /dev/null"
