@@ -25,9 +25,10 @@ static const char engine[] = "postgres-base";
 static void
 one_target(struct bk_recover *v, enum bk_recover_to to, const char *what)
 {
-	if (v->at != NULL || v->r.to != BK_RECOVER_BACKUP)
+	if (v->target)
 		bk_usage("choose one of --at, --lsn, --restore-point and "
 		    "--immediate");
+	v->target = true;
 	v->r.to = to;
 	v->r.what = what;
 }
@@ -50,8 +51,9 @@ take_timeline(struct bk_recover *v, const char *arg)
 {
 	if (strcmp(arg, "latest") != 0 && strcmp(arg, "current") != 0 &&
 	    (arg[strspn(arg, "0123456789")] != '\0' || arg[0] == '\0' ||
-	    strlen(arg) > 10))
-		bk_usage("--timeline '%s': want a number, latest or current", arg);
+	    strlen(arg) > 10 || strspn(arg, "0") == strlen(arg)))
+		bk_usage("--timeline '%s': want a number from 1 on, latest or "
+		    "current", arg);
 	v->r.timeline = arg;
 }
 
@@ -65,6 +67,9 @@ take_primary(struct bk_recover *v, const char *arg)
 	if (bk_uri_parse(arg, &v->primary, &f) == -1 ||
 	    bk_uri_allow(&v->primary, allowed, &f) == -1)
 		bk_usage_fault(&f);
+	if (strcmp(v->primary.scheme, "postgres") != 0 &&
+	    strcmp(v->primary.scheme, "postgresql") != 0)
+		bk_usage("--replica-of '%s': want postgres://...", arg);
 	v->r.primary = &v->primary;
 }
 
@@ -194,10 +199,11 @@ bk_recover_choose(const struct bk_recover *v, const struct bk_which *w,
 	    strcmp(o->rec.engine, engine) != 0 || !ends_after(&o->rec, at))
 		return 0;
 	if (earlier(o->store, o->rec.name, o->rec.time - 1, at, &rec, &none) == -1)
-		return bk_fault_set(f, none.status == BK_NOINPUT ? BK_NOINPUT :
-		    none.status, "the backup '%s' ends after %s, and none before "
-		    "it can be recovered to it: %s", o->rec.id,
-		    bk_time_text(at, when), none.text);
+		return bk_fault_set(f, none.status, "the backup '%s' ends after "
+		    "%s, and none before it can be recovered to it%s%s",
+		    o->rec.id, bk_time_text(at, when),
+		    none.status == BK_NOINPUT ? "" : ": ",
+		    none.status == BK_NOINPUT ? "" : none.text);
 	if (w->origin.pick == NULL || w->pick.id != NULL) {
 		(void)bk_fault_set(f, BK_DATA, "the backup '%s' ends after %s; '%s' "
 		    "can be recovered to it", o->rec.id, bk_time_text(at, when),
@@ -354,8 +360,12 @@ set_time(struct bk_recover *v, const struct bk_origin *o, struct bk_fault *f)
 	int64_t at;
 
 	v->r.to = BK_RECOVER_LATEST;
-	if (!moment(v, &at))
+	if (!moment(v, &at)) {
+		if (strcmp(v->at, "latest") != 0 && strcmp(v->at, "now") != 0)
+			bk_say(BK_LOG_WARN, "%s is not over yet: recovering to "
+			    "the end of the log", v->at);
 		return 0;
+	}
 	v->r.to = BK_RECOVER_TIME;
 	/* As it was given, which may be finer than a millisecond. */
 	if (v->at[0] != '-')

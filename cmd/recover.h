@@ -45,6 +45,7 @@ struct bk_recover {
 	struct bk_recovery r;
 	const char *at;			/* --at as it was given */
 	bool given;			/* an option of recovery was */
+	bool target;			/* one that says where it ends was */
 	const char *spaces[BK_RECOVER_SPACES + 1];
 	size_t nspaces;
 	struct bk_uri primary;

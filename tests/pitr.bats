@@ -68,6 +68,9 @@ id_of() { sed -n '1s/.*"id":"\([^"]*\)".*/\1/p' "$1"; }
 	begin "$home/to/data"
 	rows "$(have)"
 	run -66 --separate-stderr bk-restore "$S" --name app --at 2020-01-01T00:00:00Z --into "$home/to/x"
+	said "name app at or before 2020-01-01T00:00:00"
+	bk-restore "$S" --name app --at 2100-01-01T00:00:00Z --into "$home/to/y" 2> err
+	grep '2100-01-01T00:00:00Z is not over yet' err
 	# Other backups have one moment only.
 	bk-dump 'fake:?bytes=10' > fake
 	run -64 --separate-stderr bk-restore --at now --into fake: < fake

@@ -91,6 +91,10 @@ archived() {
 	grep '"end":"end of the log"' line
 	case_of backup 1
 	case_of immediate 1 --immediate
+	run -65 --separate-stderr bk-restore --start --into "$home/to/none" --restore-command "$fetch" \
+	    "${maps[@]}" --restore-point none < "$base"
+	said "the log has no restore point 'none'"
+	[ ! -e "$home/to/none" ]
 	case_of time '1 2 3' --at "$three"
 	grep '"end":"target"' line
 	# Nothing was committed after it, and it is over.
@@ -146,6 +150,16 @@ archived() {
 	run -65 --separate-stderr bk-restore --into "$home/to/data" --lsn 0/1000000 --restore-command "$fetch" "${maps[@]}" < "$base"
 	run -64 --separate-stderr bk-restore --into "$home/to/data" --at now "${maps[@]}" < "$base"
 	said --restore-command
+	refused() {
+		run -64 --separate-stderr bk-restore --into "$home/to/data" --restore-command "$fetch" "${@:2}" < "$base"
+		said "$1"
+	}
+	refused 'choose one of' --immediate --restore-point point
+	refused 'choose one of' --lsn "$lsn" --immediate
+	refused "--timeline '0'" --timeline 0
+	refused 'want postgres://' --replica-of http://db1
+	refused 'no moment goes with --replica-of' --replica-of postgres://db1 --at "$two" "${maps[@]}"
+	refused 'no moment goes with --replica-of' --replica-of postgres://db1 --lsn "$lsn" "${maps[@]}"
 	[ -z "$(ls -A "$home/to")" ]
 }
 

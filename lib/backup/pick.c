@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "pick.h"
+#include "when.h"
 
 #define SHOWN 10
 #define HINT_MAX 4096
@@ -50,13 +51,17 @@ bk_list_none(struct bk_store *s, const struct bk_list_req *req, int status,
     struct bk_fault *f)
 {
 	struct bk_buf hint = BK_BUF_INIT(HINT_MAX);
+	char when[BK_TIME_LEN];
 	int rc = -1;
 
 	if (bk_list_hint(s, &hint, f) == 0)
-		rc = bk_fault_set(f, status, "no backup in '%s' matches%s%s%s; %s",
+		rc = bk_fault_set(f, status, "no backup in '%s' matches%s%s%s%s%s; "
+		    "%s",
 		    s->url, req->id != NULL || req->name != NULL ? " " : "",
 		    req->id != NULL ? req->id : req->name != NULL ? "name " : "",
 		    req->id == NULL && req->name != NULL ? req->name : "",
+		    req->at != INT64_MIN ? " at or before " : "",
+		    req->at != INT64_MIN ? bk_time_text(req->at, when) : "",
 		    bk_buf_text(&hint));
 	bk_buf_release(&hint);
 	return rc;

@@ -381,6 +381,9 @@ recover(struct bk_restore *r, struct back *b, int version, struct bk_fault *f)
 		if (own(b, bk_buf_text(&b->spaces[i].to.tmp), f) == -1)
 			return -1;
 	rc = bk_pgserver_recover(ctx, tree, version, r->req->deadline, &at, f);
+	if (rc == BK_PGSERVER_SHORT && b->recovery.to == BK_RECOVER_POINT)
+		return bk_fault_set(f, BK_DATA, "the log has no restore point "
+		    "'%.64s' after this backup", b->recovery.what);
 	if (rc == BK_PGSERVER_SHORT) {
 		ctx->log(BK_LOG_WARN, "the log ends before %s: recovered to its "
 		    "end", b->recovery.what != NULL ? b->recovery.what :

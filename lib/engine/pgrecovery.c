@@ -65,6 +65,10 @@ bk_pgrecovery_check(const struct bk_recovery *r, const json_t *header,
 	if (r->start && r->primary != NULL)
 		return bk_fault_set(f, BK_USAGE, "a replica has no end of recovery "
 		    "to wait for: --start does not go with --replica-of");
+	if (r->primary != NULL && r->to != BK_RECOVER_BACKUP &&
+	    r->to != BK_RECOVER_LATEST)
+		return bk_fault_set(f, BK_USAGE, "a replica goes on to what its "
+		    "primary has now: no moment goes with --replica-of");
 	if (r->restore_command == NULL && r->primary == NULL &&
 	    (!included(header) || r->to != BK_RECOVER_BACKUP))
 		return bk_fault_set(f, BK_USAGE, "where does the server get its log "
