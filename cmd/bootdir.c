@@ -92,15 +92,10 @@ sync_above(const char *path, struct bk_fault *f)
 {
 	const char *slash = strrchr(path, '/');
 	char dir[4096];
-	int fd, rc;
 
 	(void)snprintf(dir, sizeof(dir), "%.*s", slash == NULL ? 1 :
 	    slash == path ? 1 : (int)(slash - path), slash == NULL ? "." : path);
-	if ((fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1)
-		return bk_fault_errno(f, BK_IO, errno, "cannot open '%s'", dir);
-	rc = bk_fsync(fd, dir, f);
-	close(fd);
-	return rc;
+	return bk_dir_sync(dir, f);
 }
 
 int

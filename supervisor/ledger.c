@@ -211,18 +211,6 @@ append(int fd, const char *path, const struct bk_buf *line,
 	return -1;
 }
 
-static int
-sync_dir(const char *path, struct bk_fault *f)
-{
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
-
-	if (fd == -1)
-		return bk_fault_errno(f, 0, errno, "cannot open '%s'", path);
-	rc = bk_fsync(fd, path, f);
-	(void)close(fd);
-	return rc;
-}
-
 /* Begin the ledger anew with the lines that states are made of. */
 static int
 rotate(const char *state, const char *path, struct bk_fault *f)
@@ -249,7 +237,7 @@ rotate(const char *state, const char *path, struct bk_fault *f)
 	    rename(fresh, path) == -1)
 		(void)bk_fault_errno(f, 0, errno, "cannot rename '%s'", fresh);
 	else
-		rc = sync_dir(state, f);
+		rc = bk_dir_sync(state, f);
 out:
 	if (fd != -1)
 		(void)close(fd);
@@ -297,7 +285,7 @@ bk_ledger_adds(const struct bk_ctx *ctx, const char *state,
 	}
 	rc = append(fd, path, &line, f);
 	if (rc == 0 && made)
-		rc = sync_dir(state, f);
+		rc = bk_dir_sync(state, f);
 	/* The entry stands: a rotation that fails comes again. */
 	if (rc == 0 && fstat(fd, &st) == 0 && st.st_size > BK_LEDGER_MAX &&
 	    rotate(state, path, &late) == -1)

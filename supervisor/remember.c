@@ -18,14 +18,15 @@
 #include "json.h"
 #include "ledgerfile.h"
 #include "remember.h"
+#include "replace.h"
 #include "when.h"
 
 static int
 path_of(const char *state, const char *what, const char *job,
-    const char *suffix, char out[PATH_MAX], struct bk_fault *f)
+    char out[PATH_MAX], struct bk_fault *f)
 {
 	struct bk_buf name = BK_BUF_INIT(512);
-	int rc = bk_buf_addf(&name, f, "%s/%s.json%s", what, job, suffix);
+	int rc = bk_buf_addf(&name, f, "%s/%s.json", what, job);
 
 	if (rc == 0)
 		rc = bk_ledger_path(state, name.p, out, f);
@@ -43,7 +44,7 @@ bk_remember_read(const char *state, const char *what, const char *job,
 	ssize_t n;
 	int fd;
 
-	if (path_of(state, what, job, "", path, f) == -1)
+	if (path_of(state, what, job, path, f) == -1)
 		return NULL;
 	if ((fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)) == -1) {
 		if (errno != ENOENT)
@@ -56,33 +57,11 @@ bk_remember_read(const char *state, const char *what, const char *job,
 	return o;
 }
 
-static int
-write_file(const char *path, const char *fresh, const struct bk_buf *b,
-    struct bk_fault *f)
-{
-	int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
-	    0600), rc;
-
-	if (fd == -1)
-		return bk_fault_errno(f, errno == EACCES ? BK_NOPERM :
-		    BK_CANTCREATE, errno, "cannot make '%s'", fresh);
-	rc = bk_write_all(fd, b->p, b->len, fresh, f) == -1 ||
-	    bk_fsync(fd, fresh, f) == -1 ? -1 : 0;
-	if (bk_close(fd, fresh, f) == -1)
-		rc = -1;
-	if (rc == 0 && rename(fresh, path) == -1)
-		rc = bk_fault_errno(f, BK_CANTCREATE, errno,
-		    "cannot rename '%s'", fresh);
-	if (rc == -1)
-		(void)unlink(fresh);
-	return rc;
-}
-
 int
 bk_remember_write(const char *state, const char *what, const char *job,
     const json_t *o, struct bk_fault *f)
 {
-	char path[PATH_MAX], fresh[PATH_MAX];
+	char path[PATH_MAX];
 	struct bk_buf b = BK_BUF_INIT(4096);
 	int rc = -1;
 
@@ -94,9 +73,8 @@ bk_remember_write(const char *state, const char *what, const char *job,
 		else if (mkdir(path, 0700) == -1 && errno != EEXIST)
 			(void)bk_fault_errno(f, BK_CANTCREATE, errno,
 			    "cannot make '%s'", path);
-		else if (path_of(state, what, job, "", path, f) == 0 &&
-		    path_of(state, what, job, ".new", fresh, f) == 0)
-			rc = write_file(path, fresh, &b, f);
+		else if (path_of(state, what, job, path, f) == 0)
+			rc = bk_file_replace(path, b.p, b.len, 0600, f);
 	}
 	bk_buf_release(&b);
 	return rc;

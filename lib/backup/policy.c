@@ -51,12 +51,6 @@ word_of(const char *option)
 	return NULL;
 }
 
-bool
-bk_policy_knows(const char *option)
-{
-	return word_of(option) != NULL;
-}
-
 static int
 count_arg(const struct word *w, const char *arg, uint32_t *out,
     struct bk_fault *f)

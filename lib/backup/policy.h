@@ -59,9 +59,6 @@ void bk_span_text(const struct bk_span *s, char out[BK_SPAN_LEN]);
 
 #define BK_POLICY_INIT { .shrink = 50 }
 
-/* "keep-daily", "cycle", ...: is it one of the words above, without "--"? */
-bool bk_policy_knows(const char *option);
-
 /*
  * Take one option, its name without "--"; ${arg} is NULL where it has none.
  * For programs with an option table of their own.  0, or -1 with ${f} set

@@ -172,6 +172,18 @@ bk_close(int fd, const char *what, struct bk_fault *f)
 	return 0;
 }
 
+int
+bk_dir_sync(const char *dir, struct bk_fault *f)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
+
+	if (fd == -1)
+		return bk_fault_errno(f, 0, errno, "cannot open '%s'", dir);
+	rc = bk_fsync(fd, dir, f);
+	(void)close(fd);
+	return rc;
+}
+
 void
 bk_pipe_enlarge(int fd)
 {

@@ -48,6 +48,9 @@ ssize_t bk_read_full(int fd, void *p, size_t n, const char *what,
 int bk_fsync(int fd, const char *what, struct bk_fault *f);
 int bk_close(int fd, const char *what, struct bk_fault *f);
 
+/* Make the names in directory ${dir} durable.  0, or -1 with ${f} set. */
+int bk_dir_sync(const char *dir, struct bk_fault *f);
+
 /* Enlarge a pipe to 1 MiB where the kernel lets us; anything else: no-op. */
 void bk_pipe_enlarge(int fd);
 

@@ -14,18 +14,6 @@
 #include "io.h"
 #include "replace.h"
 
-static int
-sync_dir(const char *dir, struct bk_fault *f)
-{
-	int rc, fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd == -1)
-		return bk_fault_errno(f, 0, errno, "cannot open '%s'", dir);
-	rc = bk_fsync(fd, dir, f);
-	(void)close(fd);
-	return rc;
-}
-
 int
 bk_file_replace(const char *path, const void *p, size_t n, mode_t mode,
     struct bk_fault *f)
@@ -58,7 +46,7 @@ bk_file_replace(const char *path, const void *p, size_t n, mode_t mode,
 	if (rc == -1)
 		(void)unlink(temp.p);
 	else
-		rc = sync_dir(bk_buf_text(&dir), f);
+		rc = bk_dir_sync(bk_buf_text(&dir), f);
 out:
 	bk_buf_release(&dir);
 	bk_buf_release(&temp);

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "dirplace.h"
-#include "place.h"
+#include "io.h"
 #include "when.h"
 
 /* Does directory ${path} hold anything?  -1 with ${f} set. */
@@ -225,7 +225,7 @@ fill(struct bk_dirplace *p, const char *last, struct bk_fault *f)
 		    bk_buf_text(&p->place));
 	return move_out(p, NULL, last, f) == -1 || (last != NULL &&
 	    move_out(p, last, NULL, f) == -1) ? -1 :
-	    bk_place_sync(bk_buf_text(&p->place), f);
+	    bk_dir_sync(bk_buf_text(&p->place), f);
 }
 
 int
@@ -252,7 +252,7 @@ bk_dirplace_commit(const struct bk_ctx *ctx, struct bk_dirplace *p,
 		ctx->log(BK_LOG_WARN, "what was '%s' is now '%s'", place,
 		    bk_buf_text(&old));
 	}
-	rc = bk_place_sync(bk_buf_text(&p->dir), f);
+	rc = bk_dir_sync(bk_buf_text(&p->dir), f);
 out:
 	bk_buf_release(&old);
 	return rc;

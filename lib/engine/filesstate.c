@@ -36,7 +36,6 @@
 #include "buf.h"
 #include "filesstate.h"
 #include "io.h"
-#include "place.h"
 
 #define BEHIND 2			/* seconds */
 #define NO_DEVICE (UINT64_C(1) << 60)	/* above all device numbers */
@@ -416,7 +415,7 @@ bk_filesstate_keep(int fd, const char *dir, const char *name,
 		rc = bk_fault_errno(f, 0, errno, "cannot rename '%s' to '%s'",
 		    tmp.p, path.p);
 	if (rc == 0)
-		rc = bk_place_sync(dir, f);
+		rc = bk_dir_sync(dir, f);
 	else
 		(void)unlink(tmp.p);
 out:

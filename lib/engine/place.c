@@ -21,15 +21,3 @@ bk_place_new(const char *tmp, const char *place, struct bk_fault *f)
 	return bk_fault_errno(f, errno == EEXIST ? BK_CANTCREATE : 0, errno,
 	    "cannot move '%s' to '%s'", tmp, place);
 }
-
-int
-bk_place_sync(const char *dir, struct bk_fault *f)
-{
-	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
-
-	if (fd == -1)
-		return bk_fault_errno(f, BK_IO, errno, "cannot open '%s'", dir);
-	rc = bk_fsync(fd, dir, f);
-	close(fd);
-	return rc;
-}

@@ -13,7 +13,4 @@
  */
 int bk_place_new(const char *tmp, const char *place, struct bk_fault *f);
 
-/* Make the names in directory ${dir} durable.  0, or -1 with ${f} set (74). */
-int bk_place_sync(const char *dir, struct bk_fault *f);
-
 #endif

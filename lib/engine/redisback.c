@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "files.h"
+#include "io.h"
 #include "json.h"
 #include "place.h"
 #include "redis.h"
@@ -271,7 +272,7 @@ put_in_place(struct back *b, struct bk_fault *f)
 		if (b->had)
 			b->req->ctx->log(BK_LOG_WARN,
 			    "what was '%s' is now '%s'", b->place, old.p);
-		rc = bk_place_sync(b->dir, f);
+		rc = bk_dir_sync(b->dir, f);
 	} else if (b->had)
 		(void)rename(old.p, b->place);
 out:

@@ -291,7 +291,7 @@ bk_sqlite_restore_commit(struct bk_restore *r, int fd, struct bk_fault *f)
 	    put_in_place(b, f) == -1)
 		return -1;
 	b->made = false;
-	return bk_place_sync(bk_buf_text(&b->dir), f);
+	return bk_dir_sync(bk_buf_text(&b->dir), f);
 }
 
 void

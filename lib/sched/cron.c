@@ -386,12 +386,6 @@ bk_cron_zone(const struct bk_cron *c)
 	return c->zone;
 }
 
-int64_t
-bk_cron_every(const struct bk_cron *c)
-{
-	return c->every;
-}
-
 static int64_t
 floor_to(int64_t t, int64_t unit)
 {

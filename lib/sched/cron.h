@@ -30,9 +30,6 @@ void bk_cron_free(struct bk_cron *c);		/* accepts NULL */
 /* The zone that stood in front, or NULL: the caller's own.  Borrowed. */
 const char *bk_cron_zone(const struct bk_cron *c);
 
-/* The period of an @every in ms, else 0. */
-int64_t bk_cron_every(const struct bk_cron *c);
-
 /*
  * The first due time after ${after} (ms), in zone ${z} (not NULL but for an
  * @every).  An @every counts from ${after}, which is then the due time of the

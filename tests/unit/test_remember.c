@@ -1,5 +1,6 @@
 /* What is remembered of jobs, and the digest of what they watch. */
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,11 +92,37 @@ test_watched(void)
 	(void)rmdir(dir);
 }
 
+/* A look and the supervisor may note a job at one moment. */
+static void
+test_two_writers(void)
+{
+	struct bk_due_age age = { .since = 1000, .good = 2000, .told = 3000 };
+	struct bk_fault f = BK_FAULT_INIT;
+	int i, w, status, bad = 0;
+	pid_t pid;
+
+	for (w = 0; w < 2; w++)
+		if ((pid = fork()) == 0) {
+			for (i = 0; i < 100; i++)
+				if (bk_remember_age_set(state, "two", &age, &f) == -1)
+					_exit(1);
+			_exit(0);
+		}
+	for (w = 0; w < 2; w++) {
+		pid = wait(&status);
+		bad += pid == -1 || status != 0;
+	}
+	ok_int(bad, 0, "neither fails for the other");
+	ok_int(bk_remember_age(state, "two", 9000, &age, &f), 0, "read");
+	ok(age.since == 1000 && age.good == 2000 && age.told == 3000, "whole");
+}
+
 int
 main(void)
 {
 	(void)snprintf(state, sizeof(state), "%s/state", tap_dir());
 	test_age();
 	test_watched();
+	test_two_writers();
 	return done();
 }
