@@ -212,6 +212,10 @@ archived() {
 @test "a server that cannot recover leaves nothing, and no process" {
 	run -65 --separate-stderr bk-restore --start --into "$home/to/data" --restore-command false "${maps[@]}" < "$base"
 	said 'the server ended before it had recovered'
+	# What stopped the recovery is in the words of the command, not in its status.
+	run -65 --separate-stderr bk-restore --start --into "$home/to/data" \
+	    --restore-command 'echo no key to the store >&2; exit 205' "${maps[@]}" < "$base"
+	said 'exit code 205: no key to the store'
 	[ -z "$(ls -A "$home/to")" ]
 	run -65 --separate-stderr bk-restore --start --into "$home/to/data" --timeout 2s \
 	    --restore-command 'sleep 30; false' "${maps[@]}" < "$base"

@@ -31,6 +31,7 @@
 
 static const char short_of[] = "recovery ended before configured recovery "
     "target was reached";
+static const char unrestored[] = "could not restore file";
 
 struct run {
 	const struct bk_ctx *ctx;
@@ -41,6 +42,7 @@ struct run {
 	struct bk_argv a;
 	struct bk_child *child;
 	char why[REASONS];		/* its first FATAL */
+	char said[REASONS];		/* by restore_command, last before that */
 	bool ready, missed;
 	struct bk_pgreached *out;
 };
@@ -83,11 +85,22 @@ bk_pgserver_line(const char *line, struct bk_pgreached *out)
 		out->target = true;
 }
 
+/* Not the server's "LEVEL:  text" or more of it: what restore_command says. */
+static bool
+command_said(const char *line)
+{
+	size_t n = strspn(line, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789");
+
+	return line[0] != '\0' && line[0] != '\t' && (n == 0 || line[n] != ':');
+}
+
 static void
 take_line(struct run *r, const char *line)
 {
 	const char *p;
 
+	if (command_said(line) && r->why[0] == '\0')
+		snprintf(r->said, sizeof(r->said), "%s", line);
 	r->ctx->log(BK_LOG_INFO, "server: %s", line);
 	bk_pgserver_line(line, r->out);
 	if (strstr(line, "database system is ready to accept connections") !=
@@ -316,6 +329,7 @@ run(struct run *r, int64_t deadline, struct bk_fault *f)
 	const struct bk_child_spec spec = { .argv = bk_argv_get(&r->a),
 		.cwd = "/", .flags = BK_CHILD_OUT | BK_CHILD_FULLENV,
 		.deadline = deadline, .in = -1 };
+	bool said;
 
 	if ((r->child = bk_child_start(r->ctx, &spec, f)) == NULL ||
 	    follow(r, false, f) == -1)
@@ -324,8 +338,11 @@ run(struct run *r, int64_t deadline, struct bk_fault *f)
 		return stop(r, f);
 	if (r->missed)
 		return BK_PGSERVER_SHORT;
+	said = r->said[0] != '\0' && strncmp(r->why, unrestored,
+	    strlen(unrestored)) == 0;
 	return bk_fault_set(f, BK_DATA, "the server ended before it had "
-	    "recovered: %s", r->why[0] != '\0' ? r->why : "without a reason");
+	    "recovered: %s%s%s", r->why[0] != '\0' ? r->why :
+	    "without a reason", said ? ": " : "", said ? r->said : "");
 }
 
 int
