@@ -94,6 +94,44 @@ order(void)
 	}
 }
 
+/* With the log: never, gap, stale, lag, failed. */
+static void
+log_order(void)
+{
+	struct bk_fresh fr = BK_FRESH_INIT;
+
+	fr.req = (struct bk_fresh_req){ .name = "app", .wal = true,
+		.max_lag = HOUR };
+	fr.now = NOW;
+	bk_fresh_decide(&fr);
+	ok_int(fr.answer, BK_NEVER, "no base backup");
+	fr.good = fr.newest = fr.finished = NOW - 900 * HOUR;
+	fr.wal.lag = HOUR;
+	bk_fresh_decide(&fr);
+	ok_int(fr.answer, BK_FRESH, "its age has no limit, the lag is within its");
+	fr.state.failed_time = NOW;
+	bk_fresh_decide(&fr);
+	ok_int(fr.answer, BK_LAST_FAILED, "failed");
+	fr.wal.lag++;
+	bk_fresh_decide(&fr);
+	ok_int(fr.answer, BK_LAG, "a lag comes before it");
+	ok_text(fr.text, "app: lag: the last commit that is stored is 60m old, "
+	    "the limit is 60m", "and is told");
+	fr.req.max_age = HOUR;
+	bk_fresh_decide(&fr);
+	ok_int(fr.answer, BK_STALE, "stale before that");
+	fr.wal.gap.count = 1;
+	memcpy(fr.wal.gap.first, "00000002.history", 17);
+	bk_fresh_decide(&fr);
+	ok_int(fr.answer, BK_GAP, "a gap before that");
+	ok_text(fr.text, "app: gap: in the log 00000002.history is missing",
+	    "and is named");
+	fr.wal.foreign = true;
+	fr.req.data = "/d";
+	bk_fresh_decide(&fr);
+	ok_int(fr.answer, BK_NEVER, "of another server is none");
+}
+
 static void
 shown(void)
 {
@@ -175,6 +213,7 @@ int
 main(void)
 {
 	order();
+	log_order();
 	shown();
 	merging();
 	return done();
