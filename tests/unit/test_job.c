@@ -46,100 +46,101 @@ load(const char *text, struct bk_fault *f)
 
 #define STORE "store \"s\" { url = \"file:///s\" }\n"
 
+static const struct {
+	const char *text;
+	int line;
+	const char *says;
+} mistakes[] = {
+	{ "jobb \"x\" { }\n", 1, "unknown word 'jobb'; do you mean 'job'?" },
+	{ "\n\njob \"x\" {\n shedule = \"@daily\"\n}\n", 4,
+	    "unknown word 'shedule' in job; do you mean 'schedule'?" },
+	{ "job \"x\" {\n qqqqqqqq = 1 }\n", 2, "unknown word 'qqqqqqqq' in job" },
+	{ "state = \"/a\"\n# c\nstate = \"/b\"\n", 3, "'state' stands already in" },
+	{ STORE "/* c\n c */ job \"x\" {\n}\njob 'x' { }\n", 5, "job 'x' stands already in" },
+	{ "state = \"/a\n\njob \"x\" { }\n", 1, "does not end on its line" },
+	{ "state = '/a\n", 1, "does not end on its line" },
+	{ "/* no\n end", 1, "this comment does not end" },
+	{ "job \"x\" {\n name = \"y\"\n", 1, "has no closing '}'" },
+	{ "job \"x\" {\n tags = { \"a=b\",\n", 2, "the list of 'tags'" },
+	{ "job \"x\" {\n\n tags = { \"a=b\" \"c=d\" }\n}\n", 3, "unexpected token" },
+	{ "state \"/a\"\n", 1, "want '=' after 'state'" },
+	{ "state += \"/a\"\n", 1, "a word stands once" },
+	{ "state = { \"/a\" }\n", 1, "takes one value" },
+	{ "state = }\n", 1, "'state' has no value" },
+	{ "\n}\n", 2, "'}' where a word is wanted" },
+	{ "state = \"${NOPE}\"\n", 1, "variable NOPE is not set; ${NOPE:-default}" },
+	{ "state = \"${NOPE\"\n", 1, "want ${NAME}" },
+	{ "state = \"${}\"\n", 1, "want ${NAME}" },
+	{ "state = ${DB}\n", 1, "in double quotes only" },
+	{ "state = x${DB}\n", 1, "in double quotes only" },
+	{ "state = \"a\\d\"\n", 1, "write '\\\\d', or the whole in single quotes" },
+	{ "\ninclude(\"nowhere\")\n", 2, "nowhere': No such file" },
+	{ "include nowhere\n", 1, "want include(\"PATH\")" },
+	{ "include(\"x\" {\n", 1, "want ')'" },
+	{ "\ninclude(\"bk.conf\")\n", 2, "is read twice" },
+	{ "state = \"rel\"\n", 1, "want an absolute path" },
+	{ "parallel = 0\n", 1, "parallel" },
+	{ STORE "job \"x\" {\n}\n", 2, "neither 'source' nor 'run'" },
+	{ STORE "job \"x\" { source = \"fake:\"\n}\n", 2, "a source and no store" },
+	{ STORE "job \"x\" { source = \"fake:\"\nstore = \"t\"\n}\n", 3,
+	    "no store 't'" },
+	{ STORE "job \"x\" { source = \"fake:\"\nstore = { \"s\", \"@s\" }\n}\n", 3,
+	    "stands there twice" },
+	{ STORE "job \"x\" {\nsource = \"postgres://u:pw@h/d\"\nstore = \"s\"\n}\n", 3,
+	    "source: " },
+	{ STORE "job \"x\" { source = \"fake:\" store = \"s\"\ntimeout = \"5\"\n}\n", 3,
+	    "timeout: " },
+	{ STORE "job \"x\" { source = \"fake:\" store = \"s\"\nat-start = maybe\n}\n", 3,
+	    "want yes or no" },
+	{ STORE "job \"x\" { source = \"fake:\" store = \"s\"\nkeep = \"'a\"\n}\n", 3,
+	    "keep: " },
+	{ STORE "job \"x\" { source = \"fake:\" store = \"s\"\ntags = { \"a\" }\n}\n", 3,
+	    "is no KEY=VALUE" },
+	{ STORE "job \"x y\" { source = \"fake:\" store = \"s\" }\n", 2, "job 'x y'" },
+	{ STORE "job \"x\" {\nsource = \"mysql://h/?each=yes\"\nstore = \"s\" }\n", 3,
+	    "each=yes goes with" },
+	{ STORE "job \"x\" {\nsource = { \"fake:\", \"fake:?bytes=1\" }\nstore = \"s\" }\n",
+	    3, "backups of one name" },
+	{ STORE "job \"x\" {\nsource = \"exec:\"\nstore = \"s\" }\n", 3, "go together" },
+	{ STORE "job \"x\" {\nsource = \"fake:\"\nstore = \"s\"\nrun = \"bk-list\" }\n", 2,
+	    "both 'source' and 'run'" },
+	{ STORE "job \"x\" { source = \"fake:\" store = \"s\"\nkeep = \"--all --yes\"\n}\n", 3,
+	    "keep: '--all' is no rule" },
+	{ STORE "job \"x\" { source = \"fake:\" store = \"s\"\n"
+	    "keep = \"--keep-last 3 --name y\"\n}\n", 3, "'--name' is no rule" },
+	{ STORE "job \"x\" { source = \"fake:\" store = \"s\"\nkeep = \"--shared -\"\n}\n", 3,
+	    "'-' is no rule" },
+	{ STORE "job \"x\" { source = \"fake:\" store = \"s\"\nmax-bytes = \"-1\"\n}\n", 3,
+	    "max-bytes: " },
+	{ STORE "job \"x\" { source = \"fake:\" store = \"s\"\nwatch = \"a/b\"\n}\n", 3,
+	    "watch 'a/b': want an absolute path" },
+	{ STORE "job \"x\" { source = \"files:///a\" store = \"s\" name = \"n\" }\n"
+	    "job \"y\" { source = \"files:///b\" store = \"s\" name = \"n\" }\n", 3,
+	    "jobs 'x' and 'y' would give backups of one name, 'n', in store 's'" },
+	{ STORE "job \"x-b\" { source = \"fake:\" store = \"s\" }\n"
+	    "job \"x\" { source = { \"files:///a/b\", \"files:///c\" } store = \"s\" }\n", 3,
+	    "would give backups of one name, 'x-b'" },
+	{ "store \"s\" { }\n", 1, "has no url" },
+	{ STORE "requests \"s\" { }\n", 2, "has no 'every'" },
+	{ STORE "requests \"q\" { every = \"5m\" }\n", 2, "no store 'q'" },
+	{ STORE "job \"a\" { source = \"fake:\" store = \"s\" group = \"g\" schedule = \"@daily\" }\n"
+	    "job \"b\" { source = \"fake:\" store = \"s\" group = \"g\" schedule = \"@daily\" }\n",
+	    3, "runs with job 'a'" },
+};
+
 static void
 test_mistakes(void)
 {
-	static const struct {
-		const char *text;
-		int line;
-		const char *says;
-	} t[] = {
-		{ "jobb \"x\" { }\n", 1, "unknown word 'jobb'; do you mean 'job'?" },
-		{ "\n\njob \"x\" {\n shedule = \"@daily\"\n}\n", 4,
-		    "unknown word 'shedule' in job; do you mean 'schedule'?" },
-		{ "job \"x\" {\n qqqqqqqq = 1 }\n", 2, "unknown word 'qqqqqqqq' in job" },
-		{ "state = \"/a\"\n# c\nstate = \"/b\"\n", 3, "'state' stands already in" },
-		{ STORE "/* c\n c */ job \"x\" {\n}\njob 'x' { }\n", 5, "job 'x' stands already in" },
-		{ "state = \"/a\n\njob \"x\" { }\n", 1, "does not end on its line" },
-		{ "state = '/a\n", 1, "does not end on its line" },
-		{ "/* no\n end", 1, "this comment does not end" },
-		{ "job \"x\" {\n name = \"y\"\n", 1, "has no closing '}'" },
-		{ "job \"x\" {\n tags = { \"a=b\",\n", 2, "the list of 'tags'" },
-		{ "job \"x\" {\n\n tags = { \"a=b\" \"c=d\" }\n}\n", 3, "unexpected token" },
-		{ "state \"/a\"\n", 1, "want '=' after 'state'" },
-		{ "state += \"/a\"\n", 1, "a word stands once" },
-		{ "state = { \"/a\" }\n", 1, "takes one value" },
-		{ "state = }\n", 1, "'state' has no value" },
-		{ "\n}\n", 2, "'}' where a word is wanted" },
-		{ "state = \"${NOPE}\"\n", 1, "variable NOPE is not set; ${NOPE:-default}" },
-		{ "state = \"${NOPE\"\n", 1, "want ${NAME}" },
-		{ "state = \"${}\"\n", 1, "want ${NAME}" },
-		{ "state = ${DB}\n", 1, "in double quotes only" },
-		{ "state = x${DB}\n", 1, "in double quotes only" },
-		{ "state = \"a\\d\"\n", 1, "write '\\\\d', or the whole in single quotes" },
-		{ "\ninclude(\"nowhere\")\n", 2, "nowhere': No such file" },
-		{ "include nowhere\n", 1, "want include(\"PATH\")" },
-		{ "include(\"x\" {\n", 1, "want ')'" },
-		{ "\ninclude(\"bk.conf\")\n", 2, "is read twice" },
-		{ "state = \"rel\"\n", 1, "want an absolute path" },
-		{ "parallel = 0\n", 1, "parallel" },
-		{ STORE "job \"x\" {\n}\n", 2, "neither 'source' nor 'run'" },
-		{ STORE "job \"x\" { source = \"fake:\"\n}\n", 2, "a source and no store" },
-		{ STORE "job \"x\" { source = \"fake:\"\nstore = \"t\"\n}\n", 3,
-		    "no store 't'" },
-		{ STORE "job \"x\" { source = \"fake:\"\nstore = { \"s\", \"@s\" }\n}\n", 3,
-		    "stands there twice" },
-		{ STORE "job \"x\" {\nsource = \"postgres://u:pw@h/d\"\nstore = \"s\"\n}\n", 3,
-		    "source: " },
-		{ STORE "job \"x\" { source = \"fake:\" store = \"s\"\ntimeout = \"5\"\n}\n", 3,
-		    "timeout: " },
-		{ STORE "job \"x\" { source = \"fake:\" store = \"s\"\nat-start = maybe\n}\n", 3,
-		    "want yes or no" },
-		{ STORE "job \"x\" { source = \"fake:\" store = \"s\"\nkeep = \"'a\"\n}\n", 3,
-		    "keep: " },
-		{ STORE "job \"x\" { source = \"fake:\" store = \"s\"\ntags = { \"a\" }\n}\n", 3,
-		    "is no KEY=VALUE" },
-		{ STORE "job \"x y\" { source = \"fake:\" store = \"s\" }\n", 2, "job 'x y'" },
-		{ STORE "job \"x\" {\nsource = \"mysql://h/?each=yes\"\nstore = \"s\" }\n", 3,
-		    "each=yes goes with" },
-		{ STORE "job \"x\" {\nsource = { \"fake:\", \"fake:?bytes=1\" }\nstore = \"s\" }\n",
-		    3, "backups of one name" },
-		{ STORE "job \"x\" {\nsource = \"exec:\"\nstore = \"s\" }\n", 3, "go together" },
-		{ STORE "job \"x\" {\nsource = \"fake:\"\nstore = \"s\"\nrun = \"bk-list\" }\n", 2,
-		    "both 'source' and 'run'" },
-		{ STORE "job \"x\" { source = \"fake:\" store = \"s\"\nkeep = \"--all --yes\"\n}\n", 3,
-		    "keep: '--all' is no rule" },
-		{ STORE "job \"x\" { source = \"fake:\" store = \"s\"\n"
-		    "keep = \"--keep-last 3 --name y\"\n}\n", 3, "'--name' is no rule" },
-		{ STORE "job \"x\" { source = \"fake:\" store = \"s\"\nkeep = \"--shared -\"\n}\n", 3,
-		    "'-' is no rule" },
-		{ STORE "job \"x\" { source = \"fake:\" store = \"s\"\nmax-bytes = \"-1\"\n}\n", 3,
-		    "max-bytes: " },
-		{ STORE "job \"x\" { source = \"fake:\" store = \"s\"\nwatch = \"a/b\"\n}\n", 3,
-		    "watch 'a/b': want an absolute path" },
-		{ STORE "job \"x\" { source = \"files:///a\" store = \"s\" name = \"n\" }\n"
-		    "job \"y\" { source = \"files:///b\" store = \"s\" name = \"n\" }\n", 3,
-		    "jobs 'x' and 'y' would give backups of one name, 'n', in store 's'" },
-		{ STORE "job \"x-b\" { source = \"fake:\" store = \"s\" }\n"
-		    "job \"x\" { source = { \"files:///a/b\", \"files:///c\" } store = \"s\" }\n", 3,
-		    "would give backups of one name, 'x-b'" },
-		{ "store \"s\" { }\n", 1, "has no url" },
-		{ STORE "requests \"s\" { }\n", 2, "has no 'every'" },
-		{ STORE "requests \"q\" { every = \"5m\" }\n", 2, "no store 'q'" },
-		{ STORE "job \"a\" { source = \"fake:\" store = \"s\" group = \"g\" schedule = \"@daily\" }\n"
-		    "job \"b\" { source = \"fake:\" store = \"s\" group = \"g\" schedule = \"@daily\" }\n",
-		    3, "runs with job 'a'" },
-	};
 	struct bk_fault f = BK_FAULT_INIT;
 	char want[600];
 	size_t i;
 
-	for (i = 0; i < N(t); i++) {
-		ok(load(t[i].text, &f) == NULL, "case %zu", i);
-		ok(strstr(f.text, t[i].says) != NULL, "'%s' in: %s", t[i].says, f.text);
-		(void)snprintf(want, sizeof(want), "%s:%d: ", main_conf, t[i].line);
+	for (i = 0; i < N(mistakes); i++) {
+		ok(load(mistakes[i].text, &f) == NULL, "case %zu", i);
+		ok(strstr(f.text, mistakes[i].says) != NULL, "'%s' in: %s", mistakes[i].says, f.text);
+		(void)snprintf(want, sizeof(want), "%s:%d: ", main_conf, mistakes[i].line);
 		ok(strncmp(f.text, want, strlen(want)) == 0, "line %d of: %s",
-		    t[i].line, f.text);
+		    mistakes[i].line, f.text);
 		ok(f.status == BK_CONFIG || f.status == BK_NOINPUT, "status %d", f.status);
 	}
 }
