@@ -79,7 +79,28 @@ look(const struct bk_spooldir *d, const char *name, struct bk_spool_file *file)
 	return true;
 }
 
-/* The file that the note is of. */
+/*
+ * The note.  Whoever may put files here may have put it here too: so neither
+ * a pipe, which would hold us up, nor another name of some file is taken for
+ * it.  A descriptor, or -1 with errno set.
+ */
+static int
+open_note(const struct bk_spooldir *d, int flags)
+{
+	int fd = openat(d->fd, NOTE, flags | O_CLOEXEC | O_NOFOLLOW |
+	    O_NONBLOCK, 0600);
+	struct stat st;
+
+	if (fd != -1 && (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode) ||
+	    st.st_nlink != 1)) {
+		(void)close(fd);
+		errno = EPERM;
+		return -1;
+	}
+	return fd;
+}
+
+/* The file that the note is of: one of those that are read here, no path. */
 static bool
 note_file(const struct bk_spooldir *d, struct bk_spool_file *file)
 {
@@ -92,6 +113,8 @@ note_file(const struct bk_spooldir *d, struct bk_spool_file *file)
 		.nsec = bk_json_get_int(d->note, "nsec") };
 	return hex != NULL && strlen(hex) / 2 < sizeof(file->name) &&
 	    bk_unhex(hex, file->name, strlen(hex) / 2) == 0 &&
+	    file->name[0] != '\0' && file->name[0] != '.' &&
+	    strchr(file->name, '/') == NULL &&
 	    bk_json_get_text(d->note, "name") != NULL &&
 	    bk_json_get_text(d->note, "id") != NULL;
 }
@@ -101,7 +124,7 @@ static void
 read_note(struct bk_spooldir *d)
 {
 	struct bk_fault f = BK_FAULT_INIT;
-	int fd = openat(d->fd, NOTE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int fd = open_note(d, O_RDONLY);
 	char *text = malloc(NOTE_MAX);
 	ssize_t n;
 
@@ -437,8 +460,7 @@ static int
 write_note(const struct bk_spooldir *d, const struct bk_buf *b,
     struct bk_fault *f)
 {
-	int rc, fd = openat(d->fd, NOTE, O_WRONLY | O_CREAT | O_CLOEXEC |
-	    O_NOFOLLOW, 0600);
+	int rc, fd = open_note(d, O_WRONLY | O_CREAT);
 
 	if (fd == -1)
 		return bk_fault_errno(f, 0, errno, "cannot write '%s/%s'",

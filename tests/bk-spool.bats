@@ -289,6 +289,28 @@ for i in range(300):
 	return 1
 }
 
+@test "a note that somebody else has put there leads nowhere" {
+	mkdir out
+	echo mine > in/.bk-spool.taken
+	printf '{"bk":"spool/1","file":"%s","inode":1,"bytes":1,"sec":1,"nsec":1,"name":"x","id":"01ARZ3NDEKTSV4RRFFQ69G5FAV"}\n' \
+	    "$(printf ../out/placed | od -An -tx1 | tr -d ' \n')" > in/.bk-spool
+	run -65 --separate-stderr bk-spool --once in "$S"
+	said "no note tells what it was"
+	[ -z "$(ls out)" ]
+	rm in/.bk-spool*
+	mkfifo in/.bk-spool
+	echo 1 | put a
+	run -0 --separate-stderr timeout 20 bk-spool --once in "$S"
+	[ ! -e in/a ]
+	rm in/.bk-spool
+	echo precious > out/kept
+	ln out/kept in/.bk-spool
+	echo 2 | put b
+	run -0 --separate-stderr timeout 20 bk-spool --once in "$S"
+	[ ! -e in/b ]
+	[ "$(cat out/kept)" = precious ]
+}
+
 @test "the directory is removed and made again" {
 	spooling
 	echo 1 | put a
