@@ -276,13 +276,26 @@ run_of(const struct bk_wal_runs *w, uint64_t system, uint32_t tli,
 	return NULL;
 }
 
+/* The segment that is missing behind ${r}, where there are later ones. */
+static void
+gap_behind(const struct bk_wal_runs *w, const struct bk_wal_run *r,
+    struct bk_wal_name *gap)
+{
+	if (r + 1 == w->v + w->len || r[1].system != r->system ||
+	    r[1].tli != r->tli)
+		return;
+	bk_wal_segment(r->tli, bk_wal_number(&r->last, r->segment) + 1,
+	    r->segment, gap);
+}
+
 /*
  * The last commit of the log in ${o}'s store that a server started on its
- * base backup reads.  0, BK_ABSENT or -1.
+ * base backup reads; ${gap}.file is the segment missing behind it, or "".
+ * 0, BK_ABSENT or -1.
  */
 static int
 last_commit(const struct bk_recover *v, const struct bk_origin *o,
-    struct bk_wal_event *e, struct bk_fault *f)
+    struct bk_wal_event *e, struct bk_wal_name *gap, struct bk_fault *f)
 {
 	const json_t *info = json_object_get(o->header, "info");
 	const char *system = bk_json_get_text(info, "system");
@@ -295,6 +308,7 @@ last_commit(const struct bk_recover *v, const struct bk_origin *o,
 	size_t i;
 	int rc = BK_ABSENT;
 
+	gap->file[0] = '\0';
 	if (system == NULL || wal == NULL || !bk_wal_system_parse(system, &id) ||
 	    !bk_wal_name_parse(wal, &start))
 		return BK_ABSENT;
@@ -307,9 +321,10 @@ last_commit(const struct bk_recover *v, const struct bk_origin *o,
 		tli = strcmp(v->r.timeline, "current") == 0 ? start.tli :
 		    (uint32_t)strtoul(v->r.timeline, NULL, 10);
 	for (; rc == BK_ABSENT && tli >= start.tli; tli--)
-		if ((run = run_of(&w, id, tli, &start)) != NULL)
-			rc = bk_wal_last_commit(o->store, o->rec.name, run,
-			    SEGMENTS_BACK, e, f);
+		if ((run = run_of(&w, id, tli, &start)) != NULL &&
+		    (rc = bk_wal_last_commit(o->store, o->rec.name, run,
+		    SEGMENTS_BACK, e, f)) == 0)
+			gap_behind(&w, run, gap);
 	bk_wal_runs_release(&w);
 	return rc;
 }
@@ -328,6 +343,28 @@ micro(const char *text, int64_t ms)
 }
 
 /*
+ * Before a gap: the last commit is a position that a server stops at without
+ * asking for the next segment.  Whether anything was committed between it and
+ * a later moment nobody knows.
+ */
+static int
+before_gap(struct bk_recover *v, const struct bk_wal_event *e, int64_t at,
+    const char *gap, struct bk_fault *f)
+{
+	char last[BK_TIME_LEN];
+
+	if (e->time < micro(v->r.what, at))
+		return bk_fault_set(f, BK_DATA, "segment '%s' of the log is "
+		    "missing: nothing that was committed after %s can be recovered",
+		    gap, bk_time_text(e->time / 1000, last));
+	snprintf(v->lsn, sizeof(v->lsn), "%X/%X", (unsigned int)(e->lsn >> 32),
+	    (unsigned int)e->lsn);
+	v->r.to = BK_RECOVER_LSN;
+	v->r.what = v->lsn;
+	return 0;
+}
+
+/*
  * Where nothing was committed after the moment, a server with that target
  * would not start: it gets none.
  */
@@ -336,16 +373,19 @@ past_end(struct bk_recover *v, const struct bk_origin *o, int64_t at,
     struct bk_fault *f)
 {
 	struct bk_wal_event e;
+	struct bk_wal_name gap;
 	char last[BK_TIME_LEN];
 	int rc;
 
 	if (o->store == NULL || v->r.restore_command != NULL ||
-	    (rc = last_commit(v, o, &e, f)) == BK_ABSENT)
+	    (rc = last_commit(v, o, &e, &gap, f)) == BK_ABSENT)
 		return 0;
 	if (rc == -1)
 		return -1;
 	if (e.time > micro(v->r.what, at))
 		return 0;
+	if (gap.file[0] != '\0')
+		return before_gap(v, &e, at, gap.file, f);
 	bk_say(BK_LOG_WARN, "nothing is stored of what was committed after %s, "
 	    "the last before %s: recovering to the end of the log",
 	    bk_time_text(e.time / 1000, last), v->r.what);

@@ -50,6 +50,7 @@ struct bk_recover {
 	size_t nspaces;
 	struct bk_uri primary;
 	struct bk_buf time, command, report;
+	char lsn[24];
 };
 
 #define BK_RECOVER_INIT { .primary = BK_URI_INIT, .time = BK_BUF_INIT(64), \
