@@ -246,9 +246,13 @@ add_user(struct run *r, struct bk_fault *f)
 	    bk_argv_add(&r->a, "--", f) == -1 ? -1 : 0;
 }
 
-/* Settings that make it private, small and talk as is wanted here. */
+/*
+ * Settings that make it private, small and talk as is wanted here.  From 15 on
+ * it would read ahead of where it stops, and so fail for a segment that is bad
+ * or missing behind the moment.
+ */
 static int
-arguments(struct run *r, struct bk_fault *f)
+arguments(struct run *r, int version, struct bk_fault *f)
 {
 	static const char *const fixed[] = { "listen_addresses=", "port=5432",
 		"unix_socket_permissions=0700", "hot_standby=off", "ssl=off",
@@ -271,6 +275,9 @@ arguments(struct run *r, struct bk_fault *f)
 		if (bk_argv_add(&r->a, "-c", f) == -1 ||
 		    bk_argv_add(&r->a, fixed[i], f) == -1)
 			return -1;
+	if (version >= 1500 &&
+	    bk_argv_add(&r->a, "--recovery_prefetch=off", f) == -1)
+		return -1;
 	if (bk_argv_addf(&r->a, f, "--data_directory=%s", r->dir) == -1 ||
 	    bk_argv_addf(&r->a, f, "--unix_socket_directories=%s", r->priv)
 	    == -1 ||
@@ -362,7 +369,7 @@ bk_pgserver_recover(const struct bk_ctx *ctx, const char *dir, int version,
 	if (stat(dir, &r->st) == -1)
 		(void)bk_fault_errno(f, 0, errno, "cannot read '%s'", dir);
 	else if (find_server(r, version, f) == 0 && make_private(r, f) == 0 &&
-	    arguments(r, f) == 0)
+	    arguments(r, version, f) == 0)
 		rc = run(r, deadline, f);
 	/* INT first, so that it leaves no shared memory. */
 	if (r->child != NULL && bk_child_status(r->child) == -1)
