@@ -31,7 +31,7 @@
 #define LOOK_MS 500			/* between looks at a server that is not up */
 
 enum { DATA_DIR = 256, INTO, IF_EMPTY, MARK, STORE, NAME, ID, AT, BUNDLE,
-	REPLICA_OF, UNDO, REPLACE, WAIT, TIMEOUT };
+	REPLICA_OF, TABLESPACE, UNDO, REPLACE, WAIT, TIMEOUT };
 
 static const struct bk_opt opts[] = {
 	{ DATA_DIR, "data-dir", "DIR", "the directory to be filled", 0 },
@@ -44,6 +44,7 @@ static const struct bk_opt opts[] = {
 	{ AT, "at", "TIME", "as at TIME (the newest)", 0 },
 	{ BUNDLE, "bundle", "FILE|LINK", "from the tarball of bk-bundle", 0 },
 	{ REPLICA_OF, "replica-of", "URL", "postgres-base: become a replica of this server", 0 },
+	{ TABLESPACE, "tablespace", "OLD=NEW", "postgres-base: put this tablespace elsewhere", BK_OPT_MANY },
 	{ UNDO, "undo", ".EXT=COMMAND", "undo a pipe filter; may be repeated", BK_OPT_MANY },
 	{ REPLACE, "replace", NULL, "replace in the server what a try that was cut short left", 0 },
 	{ WAIT, "wait", "DURATION", "for the server to answer (5m)", 0 },
@@ -87,6 +88,12 @@ option(void *args, int key, const char *arg, struct bk_fault *f)
 		break;
 	case REPLICA_OF: s->replica_of = arg; break;
 	case BUNDLE: s->bundle = arg; break;
+	case TABLESPACE:
+		if (s->nspaces == BK_BOOTFEED_SPACES_MAX)
+			bk_usage("more than %d --tablespace",
+			    BK_BOOTFEED_SPACES_MAX);
+		s->spaces[s->nspaces++] = arg;
+		break;
 	case UNDO:
 		if (s->nundo == BK_BOOTFEED_UNDO_MAX)
 			bk_usage("more than %d --undo", BK_BOOTFEED_UNDO_MAX);
@@ -113,9 +120,9 @@ check(struct boot *b)
 		bk_usage("--if-empty, --mark and --replace go with --into");
 	if (s->bundle != NULL && (s->store != NULL || s->name != NULL ||
 	    s->id != NULL || s->at != NULL || s->replica_of != NULL ||
-	    b->into != NULL))
+	    s->nspaces > 0 || b->into != NULL))
 		bk_usage("--bundle goes with --data-dir, and is what it is: no "
-		    "store, no --at, no --replica-of");
+		    "store, no --at, no --replica-of, no --tablespace");
 	if (s->id != NULL && s->name != NULL)
 		bk_usage("--id names one backup: no --name");
 	if (s->store == NULL && (s->name != NULL || s->id != NULL) &&

@@ -217,6 +217,9 @@ add_restore(const struct bk_bootfeed *s, struct bk_argv *a,
 	for (i = 0; i < s->nundo; i++)
 		if (add_two(a, "--undo", s->undo[i], f) == -1)
 			return -1;
+	for (i = 0; i < s->nspaces; i++)
+		if (add_two(a, "--tablespace", s->spaces[i], f) == -1)
+			return -1;
 	return 0;
 }
 

@@ -13,6 +13,7 @@
 #include "io.h"
 
 #define BK_BOOTFEED_UNDO_MAX 64
+#define BK_BOOTFEED_SPACES_MAX 64
 
 struct bk_bootfeed {
 	const char *store, *name, *id;	/* a backup of a store, or … */
@@ -21,6 +22,8 @@ struct bk_bootfeed {
 	const char *at, *replica_of;	/* as bk-restore has them */
 	const char *undo[BK_BOOTFEED_UNDO_MAX + 1];
 	size_t nundo;
+	const char *spaces[BK_BOOTFEED_SPACES_MAX];	/* likewise */
+	size_t nspaces;
 	int64_t deadline;		/* by mono() */
 	json_t *header;			/* of a stream, or a record; owned */
 };

@@ -260,6 +260,16 @@ sys.stdout.buffer.write(b'REDIS0009\xff' + b'\0' * 8)" > d.rdb
 	bk-dump -n app 'postgres-base:///?checkpoint=fast&wal=include' |
 	    bk-boot --data-dir "$home/two" --replica-of "postgres://postgres@127.0.0.1:$PGPORT"
 	[ -e "$home/two/standby.signal" ]
+	# Its tablespace is in use here: the clone's goes elsewhere.
+	"${pg[@]}" mkdir "$home/space"
+	psql -Xqc "create tablespace s location '$home/space'" -d postgres
+	psql -Xqc 'create table u tablespace s as select 43 as a' -d postgres
+	bk-dump -n app 'postgres-base:///?checkpoint=fast&wal=include' > base
+	run -73 --separate-stderr sh -c "bk-boot --data-dir '$home/three' < base"
+	said "--tablespace '$home/space=NEW'"
+	bk-boot --data-dir "$home/three" --tablespace "$home/space=$home/space3" < base
+	[ "$(readlink "$home/three"/pg_tblspc/*)" = "$home/space3" ]
+	[ -n "$(ls -A "$home/space3")" ]
 }
 
 @test "wrong usage" {
