@@ -55,7 +55,7 @@ only_wal() { [ -z "$(find "${1:-store}" -type f ! -path '*/wal/*')" ]; }
 	wal "$B"
 	run -65 --separate-stderr bash -c 'bk-put --require-timeout 1s "$S" < in'
 	one_line
-	said "nothing stored: the backup requires '$A*', which did not come into $S in time"
+	said "nothing stored: the backup requires '$A*', which did not come into $S in time: does the server's archive_command"
 	only_wal
 	[ "$(member end <<< "$output")" = '"failed"' ]
 }

@@ -182,8 +182,9 @@ bk_requires_wait(const struct bk_ctx *ctx, struct bk_requires *n,
 	while ((rc = bk_requires_look(n, s, false, &missing, f)) == 0) {
 		if ((left = until - ctx->mono()) <= 0)
 			return bk_fault_set(f, BK_DATA, "the backup requires "
-			    "'%s*', which did not come into %s in time",
-			    missing, s->url);
+			    "'%s*', which did not come into %s in time: does the "
+			    "server's archive_command store it there, under that "
+			    "name?", missing, s->url);
 		if (!told)
 			ctx->log(BK_LOG_INFO, "waiting for '%s*' in %s", missing,
 			    s->url);
