@@ -9,7 +9,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +20,7 @@
 #include "io.h"
 #include "json.h"
 #include "prog.h"
+#include "rmtree.h"
 #include "when.h"
 
 #define OURS ".bk-boot"			/* all names of ours begin so */
@@ -230,18 +230,9 @@ bk_bootdir_open(struct bk_bootdir *d, const char *path, int64_t deadline,
 }
 
 static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *w)
-{
-	(void)st;
-	(void)w;
-	return type == FTW_DP || type == FTW_DNR ? rmdir(path) : unlink(path);
-}
-
-static int
 remove_tree(const char *path, struct bk_fault *f)
 {
-	if (nftw(path, remove_one, 64, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) == 0 ||
-	    errno == ENOENT)
+	if (bk_rmtree(path) == 0 || errno == ENOENT)
 		return 0;
 	return bk_fault_errno(f, 0, errno, "cannot remove '%s'", path);
 }

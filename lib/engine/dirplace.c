@@ -8,7 +8,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +16,7 @@
 
 #include "dirplace.h"
 #include "io.h"
+#include "rmtree.h"
 #include "when.h"
 
 /* Does directory ${path} hold anything?  -1 with ${f} set. */
@@ -258,19 +258,10 @@ out:
 	return rc;
 }
 
-static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *w)
-{
-	(void)st;
-	(void)w;
-	return type == FTW_DP || type == FTW_DNR ? rmdir(path) : unlink(path);
-}
-
 void
 bk_dirplace_close(const struct bk_ctx *ctx, struct bk_dirplace *p)
 {
-	if (p->made && nftw(bk_buf_text(&p->tmp), remove_one, 64,
-	    FTW_DEPTH | FTW_PHYS | FTW_MOUNT) != 0)
+	if (p->made && bk_rmtree(bk_buf_text(&p->tmp)) != 0)
 		ctx->log(BK_LOG_WARN, "cannot remove '%s': %s",
 		    bk_buf_text(&p->tmp), strerror(errno));
 	p->made = false;
