@@ -200,11 +200,13 @@ make_private(struct run *r, struct bk_fault *f)
 		return bk_fault_errno(f, 0, errno,
 		    "cannot create a directory in '%s'", r->ctx->tmpdir);
 	memcpy(r->priv, path, sizeof(path));
-	if (geteuid() == 0 && chown(path, r->st.st_uid, r->st.st_gid) == -1)
-		return bk_fault_errno(f, 0, errno, "cannot give away '%s'", path);
-	return private_file(r, "hba.conf", "local all all reject\n", f) == -1 ||
+	if (private_file(r, "hba.conf", "local all all reject\n", f) == -1 ||
 	    private_file(r, "ident.conf", "", f) == -1 ||
-	    private_file(r, "postgresql.conf", "", f) == -1 ? -1 : 0;
+	    private_file(r, "postgresql.conf", "", f) == -1)
+		return -1;
+	/* Last: from then on its user may put anything in its place. */
+	return geteuid() != 0 || chown(path, r->st.st_uid, r->st.st_gid) == 0 ?
+	    0 : bk_fault_errno(f, 0, errno, "cannot give away '%s'", path);
 }
 
 static void
