@@ -61,11 +61,14 @@ holds() {
 	told begin > out
 	cat out
 	grep -q '"job":"app".*"state":"fresh"' out
+	[ ! -e alarm ]
 	moment=$(commit 2)
 	commit 3 > /dev/null
 	f=$(q 'SELECT pg_walfile_name(pg_switch_wal())')
 	timeout 30 sh -c "until ls '$home'/store/app/wal/*/*/$f-* > /dev/null 2>&1; do :; done"
-	told list | grep -q '"stop-time"'
+	told list > list
+	grep '"recoverable"' list
+	grep '"stop-time"' list
 	told fresh > fresh
 	grep '"state":"fresh"' fresh
 	run -1 as_pg faketime '+27 hours' sh -c "$(cat "$BATS_TEST_TMPDIR/fresh")"
