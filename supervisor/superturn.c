@@ -299,9 +299,13 @@ consider(struct bk_sup *s, struct bk_sup_task *t)
 		consider_events(s, t, l, now);
 		sooner(&s->wall, bk_due_next(s->due, t->job, l, now).at);
 	}
-	if (t->look != NULL || t->queued)
+	if (t->look != NULL)
 		return;
-	if ((at = stale_at(s, t, l, now)) <= now || wal_due(s, t))
+	at = stale_at(s, t, l, now);
+	if (t->queued)
+		/* The run may be what ends it, or may hang. */
+		sooner(&s->wall, at > now ? at : now + FIRST_AID_MS);
+	else if (at <= now || wal_due(s, t))
 		bk_sup_look(s, t);
 	else
 		sooner(&s->wall, at);
