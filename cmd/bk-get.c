@@ -43,9 +43,6 @@ struct get {
 static void
 option(struct get *o, int key, const char *arg)
 {
-	struct bk_fault f = BK_FAULT_INIT;
-	unsigned long long n;
-
 	switch (key) {
 	case RAW:
 		o->raw = true;
@@ -54,9 +51,7 @@ option(struct get *o, int key, const char *arg)
 		o->decode = true;
 		break;
 	case MEMORY:
-		if (bk_bytes_parse(arg, &n, &f) == 0 && n < 16 << 20)
-			bk_usage("--memory '%s': want at least 16M", arg);
-		o->store.memory = n;
+		o->store.memory = bk_arg_bytes("memory", arg, 16 << 20);
 		break;
 	case TIMEOUT:
 		o->store.timeout_ms = bk_arg_duration("timeout", arg);
@@ -64,8 +59,6 @@ option(struct get *o, int key, const char *arg)
 	default:
 		break;
 	}
-	if (bk_faulty(&f))
-		bk_usage_fault(&f);
 }
 
 static void
