@@ -320,7 +320,8 @@ def disturbed(history, moment):
     p = subprocess.Popen(["bk-restore", STORE, "--name", "app", "--at", moment,
                           "--into", HOME + "/to/data", "--start"],
                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while p.poll() is None and not history.kill():
+    only = history.rng.choice([None, "bk-wal-fetch"])
+    while p.poll() is None and not history.kill(only):
         pass
     status = p.wait(timeout=LIMIT)
     if status == 0:
