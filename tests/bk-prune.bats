@@ -234,7 +234,7 @@ all_whole() {
 		wait $pid || :
 		all_whole
 		[[ $(listed) == *"${ids[-1]}"* ]]
-		gone=$(find store/.bk/deleted -name '*.json' | sed 's/.*\///; s/\.json//' | head -n 1)
+		gone=$(find store/.bk/deleted -name '[0-9]*.json' | sed 's/.*\///; s/\.json//' | head -n 1)
 		if [ -n "$gone" ] && [ $((n % 3)) -eq 0 ]; then
 			bk-prune --undo "$gone" "$S" > /dev/null &
 			pid=$!

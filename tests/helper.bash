@@ -53,9 +53,9 @@ as_other() {
 
 # Let ${1} hours pass for all tombstones.
 hours_pass() {
-	python3 - "$1" store/.bk/deleted/*/*.json <<'PY'
-import datetime, json, sys
-for name in sys.argv[2:]:
+	python3 - "$1" <<'PY'
+import datetime, glob, json, sys
+for name in glob.glob("store/.bk/deleted/*/*.json"):
     o = json.load(open(name))
     t = datetime.datetime.fromisoformat(o["deleted"].replace("Z", "+00:00"))
     t -= datetime.timedelta(hours=float(sys.argv[1]))
