@@ -14,6 +14,7 @@
 #define MANY (UINT32_C(1) << 20)
 #define WAIT_MIN 250			/* ms */
 #define WAIT_MAX 15000
+#define WARN_AFTER 10000		/* such a wait is not what was meant */
 
 struct need {
 	const char *prefix;
@@ -176,7 +177,7 @@ bk_requires_wait(const struct bk_ctx *ctx, struct bk_requires *n,
 {
 	int64_t left, wait = WAIT_MIN, until = ctx->mono() + ms;
 	const char *missing = NULL;
-	bool told = false;
+	enum bk_level told = BK_LOG_ERROR;
 	int rc;
 
 	while ((rc = bk_requires_look(n, s, false, &missing, f)) == 0) {
@@ -185,10 +186,12 @@ bk_requires_wait(const struct bk_ctx *ctx, struct bk_requires *n,
 			    "'%s*', which did not come into %s in time: does the "
 			    "server's archive_command store it there, under that "
 			    "name?", missing, s->url);
-		if (!told)
-			ctx->log(BK_LOG_INFO, "waiting for '%s*' in %s", missing,
-			    s->url);
-		told = true;
+		if (told == BK_LOG_ERROR || (told == BK_LOG_INFO &&
+		    ms - left >= WARN_AFTER)) {
+			told = told == BK_LOG_ERROR ? BK_LOG_INFO : BK_LOG_WARN;
+			ctx->log(told, "waiting for '%s*', which the backup "
+			    "requires, in %s", missing, s->url);
+		}
 		if (nap(ctx, wait < left ? wait : left, f) == -1)
 			return -1;
 		wait = 2 * wait < WAIT_MAX ? 2 * wait : WAIT_MAX;
