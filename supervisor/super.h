@@ -107,6 +107,7 @@ struct bk_sup {
 	int signals, wall_timer, boot_timer, listener, only;
 	struct bk_sup_client clients[BK_SUP_CLIENTS];
 	size_t nclients;
+	int64_t deaf;			/* boot clock: no client is let in before */
 	int64_t beat;			/* ms between two signs of life, or 0 */
 };
 

@@ -158,7 +158,7 @@ rest(struct bk_sup *s, struct bk_fault *f)
 	n = want(p, n, s->signals, POLLIN);
 	n = want(p, n, s->wall_timer, POLLIN);
 	n = want(p, n, s->boot_timer, POLLIN);
-	n = want(p, n, s->listener, POLLIN);
+	n = want(p, n, s->deaf > bk_sup_boot() ? -1 : s->listener, POLLIN);
 	for (c = s->clients; c < s->clients + s->nclients; c++)
 		n = want(p, n, c->fd, (short)((c->in.max > 0 ? POLLIN : 0) |
 		    (c->out.len > 0 ? POLLOUT : 0)));

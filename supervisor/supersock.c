@@ -26,6 +26,7 @@
 #define LINE_MAX_IN 65536
 #define OUT_MAX (1 << 20)
 #define REQUEST_MS 10000
+#define DEAF_MS 1000			/* between tries where there is no descriptor */
 
 static int
 address(const struct bk_sup *s, struct sockaddr_un *at, struct bk_fault *f)
@@ -105,8 +106,12 @@ bk_sup_accept(struct bk_sup *s)
 	struct bk_sup_client *c;
 	int fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-	if (fd == -1)
+	if (fd == -1) {
+		/* Without room for a descriptor the caller waits, not we. */
+		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+			s->deaf = bk_sup_boot() + DEAF_MS;
 		return;
+	}
 	/* Who has just gone leaves room. */
 	bk_sup_clients(s);
 	if (s->nclients == BK_SUP_CLIENTS) {
@@ -285,6 +290,8 @@ bk_sup_clients(struct bk_sup *s)
 	int64_t now = bk_sup_boot();
 	size_t i, n = 0;
 
+	if (s->deaf > now && s->deaf < s->boot)
+		s->boot = s->deaf;
 	for (i = 0; i < s->nclients; i++) {
 		struct bk_sup_client *c = &s->clients[i];
 
