@@ -60,16 +60,10 @@ take_timeline(struct bk_recover *v, const char *arg)
 static void
 take_primary(struct bk_recover *v, const char *arg)
 {
-	static const char *const allowed[] = { "host", "sslmode", "sslrootcert",
-		"sslcert", "sslkey", "passfile", "password-file", "slot", NULL };
 	struct bk_fault f = BK_FAULT_INIT;
 
-	if (bk_uri_parse(arg, &v->primary, &f) == -1 ||
-	    bk_uri_allow(&v->primary, allowed, &f) == -1)
+	if (bk_uri_parse(arg, &v->primary, &f) == -1)
 		bk_usage_fault(&f);
-	if (strcmp(v->primary.scheme, "postgres") != 0 &&
-	    strcmp(v->primary.scheme, "postgresql") != 0)
-		bk_usage("--replica-of '%s': want postgres://...", arg);
 	v->r.primary = &v->primary;
 }
 

@@ -1,6 +1,7 @@
 /*
- * Options of bk-restore for PostgreSQL base backups: where recovery ends, and
- * where the restored server has its log from.
+ * Options of bk-restore for what is restored: where the recovery of a
+ * PostgreSQL base backup ends, where the restored server has its log from, and
+ * whose replica it becomes.
  */
 #ifndef BK_RECOVER_H
 #define BK_RECOVER_H
@@ -29,7 +30,7 @@ enum { BK_RECOVER_OPT_LSN = 1100, BK_RECOVER_OPT_POINT,
 	{ BK_RECOVER_OPT_TIMELINE, "timeline", "N", \
 	    "base backup: along this timeline, latest or current", 0 }, \
 	{ BK_RECOVER_OPT_REPLICA, "replica-of", "URL", \
-	    "base backup: become a replica of this server", 0 }, \
+	    "become a replica of this server", 0 }, \
 	{ BK_RECOVER_OPT_START, "start", NULL, \
 	    "base backup: let a server recover it, say what was reached", 0 }, \
 	{ BK_RECOVER_OPT_SPACE, "tablespace", "OLD=NEW", \

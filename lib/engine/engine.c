@@ -294,6 +294,17 @@ check_target(const struct bk_restore *r, struct bk_fault *f)
 	return 0;
 }
 
+static bool
+can_recover(const struct bk_engine_ops *e, const struct bk_recovery *r)
+{
+	if (r == NULL || (e->flags & BK_ENGINE_RECOVERS))
+		return true;
+	return (e->flags & BK_ENGINE_REPLICA) && r->primary != NULL &&
+	    r->to == BK_RECOVER_BACKUP && r->timeline == NULL &&
+	    r->restore_command == NULL && r->tablespaces == NULL &&
+	    r->owner == NULL && !r->archive_keep && !r->start;
+}
+
 int
 bk_restore_open(struct bk_restore *r, const struct bk_restore_req *req,
     struct bk_fault *f)
@@ -305,10 +316,11 @@ bk_restore_open(struct bk_restore *r, const struct bk_restore_req *req,
 		return bk_fault_set(f, BK_USAGE,
 		    "'%s:' uses no tool that '%.200s' after -- could go to",
 		    req->target->scheme, req->args[0]);
-	if (req->recovery != NULL && !(r->ops->flags & BK_ENGINE_RECOVERS))
+	if (!can_recover(r->ops, req->recovery))
 		return bk_fault_set(f, BK_USAGE,
-		    "options of recovery have no meaning for '%s:'",
-		    req->target->scheme);
+		    "options of recovery%s have no meaning for '%s:'",
+		    r->ops->flags & BK_ENGINE_REPLICA ?
+		    " other than --replica-of" : "", req->target->scheme);
 	if (check_target(r, f) == -1)
 		return -1;
 	return r->ops->restore_open(r, f);

@@ -77,7 +77,7 @@ enum bk_recover_to {
 	BK_RECOVER_TIME, BK_RECOVER_LSN, BK_RECOVER_POINT
 };
 
-/* What becomes of a base backup that is restored; borrowed. */
+/* What becomes of a backup that is restored; borrowed. */
 struct bk_recovery {
 	enum bk_recover_to to;
 	const char *what;		/* the time (RFC 3339), position or name */
@@ -124,6 +124,7 @@ struct bk_restore {
 #define BK_ENGINE_STORES 16U		/* makes increments: --store */
 #define BK_ENGINE_RECOVERS 32U		/* takes a bk_recovery */
 #define BK_ENGINE_PATH 64U		/* its target may be a bare path */
+#define BK_ENGINE_REPLICA 128U		/* of a bk_recovery takes the primary only */
 
 /*
  * The close functions are called after a failed open too, then perhaps with

@@ -307,6 +307,7 @@ static const char *const target_options[] = {
 const struct bk_engine_ops bk_engine_mysql = {
 	.name = "mysql",
 	.schemes = schemes,
+	.flags = BK_ENGINE_REPLICA,
 	.options = options,
 	.target_options = target_options,
 	.dump_open = bk_mysql_dump_open,

@@ -20,6 +20,7 @@
 
 #include "json.h"
 #include "mysql.h"
+#include "mysqlreplica.h"
 #include "mysqlscan.h"
 
 #define USER_SCHEMAS "SELECT schema_name FROM information_schema.schemata " \
@@ -33,6 +34,7 @@ struct restore {
 	bool existed;		/* the one database was there, empty */
 	char charset[65];	/* its default, or the source's; "": the server's */
 	char collation[65];
+	struct bk_mysqlreplica replica;
 };
 
 static const char login[] = "the URL, ?password-file=, ?socket= and ~/.my.cnf do this";
@@ -233,6 +235,7 @@ bk_mysql_restore_open(struct bk_restore *r, struct bk_fault *f)
 	if ((t = calloc(1, sizeof(*t))) == NULL)
 		return bk_fault_errno(f, 0, ENOMEM, "restore");
 	t->m.secret.fd = -1;
+	t->replica = (struct bk_mysqlreplica)BK_MYSQLREPLICA_INIT(&t->m);
 	r->priv = t;
 	r->spool = true;
 	if (bk_tool_opts_check(&tool_opts, req->args, f) == -1 ||
@@ -254,6 +257,8 @@ bk_mysql_restore_open(struct bk_restore *r, struct bk_fault *f)
 	if (one && t->m.ndbs == 0)
 		return bk_fault_set(f, BK_USAGE,
 		    "'%s': name the database to restore into", req->target->text);
+	if (bk_mysqlreplica_open(&t->replica, req, f) == -1)
+		return -1;
 	if (t->m.ndbs == 0)
 		return req->replace ? 0 : check_several(t, dbs, f);
 	if (check_one(t, req->replace, f) == -1)
@@ -490,7 +495,8 @@ bk_mysql_restore_commit(struct bk_restore *r, int fd, struct bk_fault *f)
 		return bk_fault_errno(f, 0, ENOMEM, "restore");
 	if (bk_mysql_scan(s, fd, f) == -1 ||
 	    check_text(t, s, r->req->replace, f) == -1 ||
-	    check_needs(t, s, f) == -1 || check_rights(t, s, f) == -1)
+	    check_needs(t, s, f) == -1 || check_rights(t, s, f) == -1 ||
+	    bk_mysqlreplica_ready(&t->replica, r->req->header, f) == -1)
 		goto out;
 	if (!brings_all(t, s))
 		warn_definers(t, s);
@@ -498,7 +504,7 @@ bk_mysql_restore_commit(struct bk_restore *r, int fd, struct bk_fault *f)
 		undo(t, s);
 		goto out;
 	}
-	rc = 0;
+	rc = bk_mysqlreplica_start(&t->replica, f);
 out:
 	free(s);
 	return rc;
@@ -511,6 +517,7 @@ bk_mysql_restore_close(struct bk_restore *r)
 
 	if (t == NULL)
 		return;
+	bk_mysqlreplica_release(&t->replica);
 	bk_mysql_release(&t->m);
 	free(t);
 	r->priv = NULL;

@@ -51,6 +51,19 @@ included(const json_t *header)
 	return wal != NULL && strcmp(wal, "included") == 0;
 }
 
+static int
+check_primary(const struct bk_uri *u, struct bk_fault *f)
+{
+	static const char *const allowed[] = { "host", "sslmode", "sslrootcert",
+		"sslcert", "sslkey", "passfile", "password-file", "slot", NULL };
+
+	if (strcmp(u->scheme, "postgres") != 0 &&
+	    strcmp(u->scheme, "postgresql") != 0)
+		return bk_fault_set(f, BK_USAGE,
+		    "--replica-of '%s': want postgres://...", u->text);
+	return bk_uri_allow(u, allowed, f);
+}
+
 int
 bk_pgrecovery_check(const struct bk_recovery *r, const json_t *header,
     struct bk_fault *f)
@@ -62,6 +75,8 @@ bk_pgrecovery_check(const struct bk_recovery *r, const json_t *header,
 	uint64_t want, end;
 	int64_t at, stop;
 
+	if (r->primary != NULL && check_primary(r->primary, f) == -1)
+		return -1;
 	if (r->start && r->primary != NULL)
 		return bk_fault_set(f, BK_USAGE, "a replica has no end of recovery "
 		    "to wait for: --start does not go with --replica-of");
