@@ -6,6 +6,9 @@ wal_start() {
 	local lab=$BATS_FILE_TMPDIR/${1:-lab}
 	"$root/tests/lab/postgres" start "$lab" > "$BATS_FILE_TMPDIR/env" || return 1
 	. "$BATS_FILE_TMPDIR/env"
+	# What a killed restore leaves goes with the server.
+	as_pg mkdir "${PGDATA%/data}/tmp"
+	echo "export TMPDIR=${PGDATA%/data}/tmp" >> "$BATS_FILE_TMPDIR/env"
 }
 
 wal_stop() { "$root/tests/lab/postgres" stop "$BATS_FILE_TMPDIR/${1:-lab}"; }
