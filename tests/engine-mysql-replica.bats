@@ -153,6 +153,16 @@ rows() { sql "$1" "SELECT * FROM $2 ORDER BY i"; }
 	diff a b
 }
 
+@test "two servers of one id: 78, and what was restored stays" {
+	bk-dump --source-env LAB_PW "$one_url/app_1" > s
+	sql "$two" "SET GLOBAL server_id = 1"
+	run -78 --separate-stderr restore --into "$two_url/app_1" --replica-of "$primary" < s
+	said "restored, but no replica of"
+	said "server ids"
+	rows "$two" app_1.t > b
+	[ -s b ]
+}
+
 @test "a position that the primary has no more" {
 	bk-dump --source-env LAB_PW "$one_url/app_1" > s
 	sql "$one" "FLUSH BINARY LOGS; INSERT INTO app_1.t (s) VALUES ('purged'); FLUSH BINARY LOGS"

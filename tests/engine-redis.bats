@@ -207,6 +207,29 @@ same_again() {
 	done
 }
 
+@test "a new replica: with the restored file only the rest is sent to it" {
+	second
+	halt
+	bk-dump "$U" > s
+	run -64 --separate-stderr bash -c "bk-restore --into redis://$R2DATA/dump.rdb --replica-of redis://127.0.0.1:$REDISPORT < s"
+	said "'replicaof 127.0.0.1 $REDISPORT'"
+	run -64 --separate-stderr bash -c "bk-restore --into redis://$R2DATA/dump.rdb --replica-of postgres://db1 < s"
+	said "want redis://"
+	[ ! -e "$R2DATA/dump.rdb" ]
+	bk-restore --into "redis://$R2DATA/dump.rdb" < s
+	ask "$REDISSOCK" set late row
+	full=$(ask "$REDISSOCK" info stats | grep sync_full)
+	printf '%s\n' --replicaof 127.0.0.1 "$REDISPORT" >> two/redis.args
+	"$root/tests/lab/redis" again "$PWD/two"
+	REDISPW=$R2PW ask "$R2SOCK" config set masterauth "$REDISPW"
+	until [ "$(REDISPW=$R2PW ask "$R2SOCK" get late)" = row ]; do :; done
+	[ "$(ask "$REDISSOCK" info stats | grep sync_full)" = "$full" ]
+	python3 "$root/tests/rediskeys.py" "$REDISSOCK" > have
+	REDISPW=$R2PW python3 "$root/tests/rediskeys.py" "$R2SOCK" > got
+	ask "$REDISSOCK" del late
+	cmp have got
+}
+
 @test "cut and damaged files are 65; one without CRC is taken and noted" {
 	ask "$REDISSOCK" save
 	cp "$REDISDATA/dump.rdb" ok.rdb

@@ -11,6 +11,11 @@
  *	tar		the set of append-only files as it was
  *
  * Directories are filled and swapped by the files engine.
+ *
+ * A server that is not running cannot be told to be a replica, and of one
+ * that is told later Redis throws the data away: only one that is a replica
+ * when it loads the file takes the primary's offset from it (redis 7.0,
+ * server.c, loadDataFromDisk).  So that is the user's line to write.
  */
 #include <sys/stat.h>
 
@@ -139,6 +144,17 @@ appendonly(const struct back *b, struct bk_fault *f)
 	    "?appendonly=%.100s: want yes or no", v);
 }
 
+static int
+no_replica(const struct bk_uri *u, struct bk_fault *f)
+{
+	if (strcmp(u->scheme, "redis") != 0 || u->host[0] == '\0')
+		return bk_fault_set(f, BK_USAGE,
+		    "--replica-of '%s': want redis://HOST[:PORT]", u->text);
+	return bk_fault_set(f, BK_USAGE, "--replica-of '%s': the server is "
+	    "stopped and cannot be told: restore without it, then start the server with 'replicaof %s %d' in its configuration",
+	    u->text, u->host, u->port != -1 ? u->port : 6379);
+}
+
 int
 bk_redis_restore_open(struct bk_restore *r, struct bk_fault *f)
 {
@@ -147,6 +163,8 @@ bk_redis_restore_open(struct bk_restore *r, struct bk_fault *f)
 	struct back *b;
 	int aof;
 
+	if (r->req->recovery != NULL)
+		return no_replica(r->req->recovery->primary, f);
 	if (ext == NULL || (!tar && strcmp(ext, "rdb") != 0))
 		return bk_fault_set(f, BK_USAGE,
 		    "'%s' takes rdb and tar, not '%s'", r->req->target->text,
