@@ -76,7 +76,7 @@ rows() { sql "$1" "SELECT * FROM $2 ORDER BY i"; }
 @test "a whole server: the replica catches up and has the same rows" {
 	bk-dump --source-env LAB_PW "$one_url" > s
 	sql "$one" "INSERT INTO app_1.t (s) VALUES ('between')"
-	run -0 --separate-stderr restore -v --into "$two_url" --replica-of "$primary" < s
+	run -0 --separate-stderr restore -vv --into "$two_url" --replica-of "$primary" < s
 	said "replicating from 'mariadb://repl@127.0.0.1"
 	[[ $stderr != *canary* ]]
 	# The login has the primary's password now.
