@@ -297,6 +297,8 @@ consider(struct bk_sup *s, struct bk_sup_task *t)
 			act(s, t);
 		l = bk_sup_state(s, t, &own);
 		consider_events(s, t, l, now);
+		/* Either may have read the ledger again. */
+		l = bk_sup_state(s, t, &own);
 		sooner(&s->wall, bk_due_next(s->due, t->job, l, now).at);
 	}
 	if (t->look != NULL)
