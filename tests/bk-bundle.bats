@@ -4,6 +4,7 @@
 
 load helper
 load wal
+load pgback
 
 setup_file() {
 	export BATS_TEST_TIMEOUT=120
@@ -70,27 +71,6 @@ push() {
 		case $f in *.backup) continue ;; esac
 		bk-wal-push "$S" --name app "$f" || return 1
 	done
-}
-
-begin() {
-	as_pg "$PGBIN/pg_ctl" -s -w -t 60 -D "$1" -l "$home/to/log" \
-	    -o "-c fsync=off -c port=5499 -c listen_addresses= -c unix_socket_directories=$home/to" \
-	    start > /dev/null 2>&1 3>&- < /dev/null || { cat "$home/to/log"; return 1; }
-	started=$1
-	timeout 60 sh -c "until psql -XAtq -h '$home/to' -p 5499 -d postgres -c 'SELECT NOT pg_is_in_recovery()' 2> /dev/null |
-	    grep -q t; do :; done"
-}
-
-halt() {
-	[ -z "${started-}" ] || as_pg "$PGBIN/pg_ctl" -s -w -m immediate -D "$started" stop > /dev/null 2>&1 || :
-	started=
-}
-
-there() { psql -XAtq -v ON_ERROR_STOP=1 -h "$home/to" -p 5499 -d postgres -c "$1"; }
-
-rows() {
-	there "SELECT string_agg(i::text, ' ' ORDER BY i) FROM n" > got
-	[ "$(cat got)" = "$1" ] || { echo "rows: $(cat got), not $1"; return 1; }
 }
 
 # Value of a Python expression on o, the JSON in file $1.
