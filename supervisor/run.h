@@ -182,6 +182,14 @@ int bk_run_requests(struct bk_run *r, const struct bk_job_store *store,
     struct bk_fault *f);
 
 /*
+ * What bk-fresh, with the options ${more}, answers about ${name} in ${url}: an
+ * object that the caller owns, or NULL with ${f} set.  Blocks, two minutes at
+ * most.
+ */
+json_t *bk_run_fresh(struct bk_run *r, const struct bk_args *more,
+    const char *url, const char *name, struct bk_fault *f);
+
+/*
  * Say in j->after which of the backups just stored is much smaller than those
  * before it.
  */

@@ -9,6 +9,8 @@
 #include "run.h"
 
 #define REPORT_MS 120000
+#define FRESH_MS 120000
+#define ANSWER_MAX 65536
 
 /* The record that the job has under ${name}, or NULL. */
 static const json_t *
@@ -84,6 +86,27 @@ bk_run_report(struct bk_runjob *j)
 				    "was not told how it went: %s", j->job->title,
 				    j->job->stores[k]->name, f.text);
 		}
+}
+
+json_t *
+bk_run_fresh(struct bk_run *r, const struct bk_args *more, const char *url,
+    const char *name, struct bk_fault *f)
+{
+	struct bk_buf out = BK_BUF_INIT(ANSWER_MAX);
+	struct bk_args a = BK_ARGS_INIT;
+	json_t *o = NULL;
+
+	if (bk_run_own(r, "bk-fresh", &a, f) == 0 &&
+	    bk_args_add(&a, "--json", f) == 0 &&
+	    bk_args_opt(&a, "--name", name, f) == 0 &&
+	    bk_args_all(&a, more->v, f) == 0 &&
+	    bk_args_add(&a, url, f) == 0 &&
+	    bk_run_program(r, &a, NULL, NULL, &out, r->ctx.mono() + FRESH_MS,
+	    f) != -1)
+		o = bk_json_parse(bk_buf_text(&out), out.len, "bk-fresh", f);
+	bk_args_release(&a);
+	bk_buf_release(&out);
+	return o;
 }
 
 static int

@@ -9,9 +9,6 @@
 #include "run.h"
 #include "standing.h"
 
-#define ASK_MS 120000
-#define ANSWER_MAX 65536
-
 /* How much smaller is suspect: as bk-prune is told by "keep". */
 static int
 add_shrink(const struct bk_words *keep, struct bk_args *a, struct bk_fault *f)
@@ -36,22 +33,14 @@ static int
 judge(struct bk_runjob *j, const struct bk_job_store *store, const char *name,
     struct bk_fault *f)
 {
-	struct bk_buf out = BK_BUF_INIT(ANSWER_MAX);
 	struct bk_args a = BK_ARGS_INIT;
-	struct bk_run *r = j->run;
 	const char *state, *text;
 	json_t *o = NULL;
 	int rc = -1;
 
-	if (bk_run_own(r, "bk-fresh", &a, f) == -1 ||
-	    bk_args_add(&a, "--json", f) == -1 ||
-	    bk_args_opt(&a, "--name", name, f) == -1 ||
-	    bk_args_opt(&a, "--max-age", BK_STAND_FOREVER, f) == -1 ||
+	if (bk_args_opt(&a, "--max-age", BK_STAND_FOREVER, f) == -1 ||
 	    add_shrink(&j->job->keep, &a, f) == -1 ||
-	    bk_args_add(&a, store->url, f) == -1 ||
-	    bk_run_program(r, &a, NULL, NULL, &out, r->ctx.mono() + ASK_MS,
-	    f) == -1 ||
-	    (o = bk_json_parse(bk_buf_text(&out), out.len, "bk-fresh", f)) == NULL)
+	    (o = bk_run_fresh(j->run, &a, store->url, name, f)) == NULL)
 		goto out;
 	state = bk_json_get_text(o, "state");
 	text = bk_json_get_text(o, "text");
@@ -62,7 +51,6 @@ judge(struct bk_runjob *j, const struct bk_job_store *store, const char *name,
 out:
 	json_decref(o);
 	bk_args_release(&a);
-	bk_buf_release(&out);
 	return rc;
 }
 

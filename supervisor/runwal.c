@@ -11,33 +11,24 @@
 #include "remember.h"
 #include "when.h"
 
-#define ASK_MS 120000
-#define ANSWER_MAX 65536
-
 /* 1 with ${why} set if the log is not well, 0 if it is, or -1. */
 static int
 ask(struct bk_run *r, const struct bk_job *job,
     const struct bk_job_store *store, const char *name, struct bk_fault *why,
     struct bk_fault *f)
 {
-	struct bk_buf out = BK_BUF_INIT(ANSWER_MAX), lag = BK_BUF_INIT(32);
+	struct bk_buf lag = BK_BUF_INIT(32);
 	struct bk_args a = BK_ARGS_INIT;
 	const char *state, *text;
 	json_t *o = NULL;
 	int rc = -1;
 
-	if (bk_run_own(r, "bk-fresh", &a, f) == -1 ||
-	    bk_args_add(&a, "--json", f) == -1 ||
-	    bk_args_add(&a, "--wal", f) == -1 ||
+	if (bk_args_add(&a, "--wal", f) == -1 ||
 	    bk_args_opt(&a, "--timeout", "30s", f) == -1 ||
-	    bk_args_opt(&a, "--name", name, f) == -1 ||
 	    (job->max_lag > 0 && (bk_buf_addf(&lag, f, "%lldms",
 	    (long long)job->max_lag) == -1 ||
 	    bk_args_opt(&a, "--max-lag", lag.p, f) == -1)) ||
-	    bk_args_add(&a, store->url, f) == -1 ||
-	    bk_run_program(r, &a, NULL, NULL, &out, r->ctx.mono() + ASK_MS,
-	    f) == -1 ||
-	    (o = bk_json_parse(bk_buf_text(&out), out.len, "bk-fresh", f)) == NULL)
+	    (o = bk_run_fresh(r, &a, store->url, name, f)) == NULL)
 		goto out;
 	state = bk_json_get_text(o, "state");
 	text = bk_json_get_text(o, "text");
@@ -53,7 +44,6 @@ ask(struct bk_run *r, const struct bk_job *job,
 out:
 	json_decref(o);
 	bk_args_release(&a);
-	bk_buf_release(&out);
 	bk_buf_release(&lag);
 	return rc;
 }
